@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
-from inspect import get_annotations
+from inspect import get_annotations, getsource
 from types import FrameType, new_class
 from typing import Any, TypeVar
 
@@ -40,11 +41,14 @@ class FieldReads:
         """Ask the functions of the declaration as well. Raises Failure for fields that nothing read by then."""
         self._ask(entry)
         unread = [name for name in entry.config.model_fields if name in self._own - self._seen]
+        if unread:  # a field may count beside another, or for unusual values alone: then some line names it
+            named = set(_attributes(entry.config))
+            unread = [name for name in unread if name not in named]
         if unread:
             names = ", ".join(f"`{name}`" for name in unread)
             raise Failure(
-                f"nothing reads {names} of {entry.config.__name__} with any of its examples: use what it says, "
-                "take it away, or give `examples` with which it counts"
+                f"nothing reads {names} of {entry.config.__name__}, with any of its examples or in any other line: "
+                "use what it says, or take it away"
             )
         return ""
 
@@ -80,6 +84,28 @@ def _functions(entry: object) -> Iterator[Callable[..., object]]:
         value = getattr(entry, field.name)
         if callable(value) and not isinstance(value, type):
             yield value
+
+
+def _attributes(model: type[Config]) -> Iterator[str]:
+    """Names of attributes that are read in the modules of a config's package that speak of it, or of a base of it."""
+    package = model.__module__.partition(".")[0]
+    names = [each.__name__ for each in model.__mro__ if _is_own(each)]
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").partition(".")[0] != package:
+            continue
+        with suppress(OSError, TypeError, SyntaxError):
+            source = getsource(module)
+            if any(name in source for name in names):
+                yield from filter(None, map(_attribute, ast.walk(ast.parse(source))))
+
+
+def _attribute(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    match node:
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
+            return name
+    return ""
 
 
 def _is_own(model: type) -> bool:

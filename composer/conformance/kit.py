@@ -44,7 +44,7 @@ from composer.problems.suggest import unknown
 __all__ = ["check_plugin"]
 
 T = TypeVar("T", bound=Entry)
-RUNS = ("signature", "generation", "ports", "processor", "search", "samples", "score")
+RUNS = ("signature", "generation", "processor", "search", "samples", "score")
 """The checks that run an entry: where one is skipped, less of it was seen than there is."""
 
 PROMISES: tuple[tuple[str, Callable[[MethodCase], str]], ...] = (

@@ -48,17 +48,7 @@ MODULE_TYPES: tuple[ModuleType, ...] = (
         },
         "composer_mplug2.vision_encoder:build_vision_encoder",
         "A vision transformer over frames, with local temporal modules between them.",
-        examples=(
-            {"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "frames": 3},
-            {
-                "image_size": 16,
-                "patch_size": 8,
-                "width": 64,
-                "layers": 1,
-                "frames": 5,
-                "temporal_downsampling": True,
-            },
-        ),
+        examples=({"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "frames": 3},),
     ),
     ModuleType(
         "mplug2.width_adapter",
