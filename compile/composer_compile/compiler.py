@@ -167,50 +167,7 @@ class _Job:
         check_precision_names(plans.values(), self.options.precisions)
         _check_session(plans.values(), self.options.session)
         prepared = self._prepare(plans)
-        modules = {
-            f"{name}" if precision == "fp32" else f"{name}({precision})": module
-            for precision, group in {"fp32": self.model.modules, **self.cast}.items()
-            for name, module in group.items()
-        }
-        store = WeightStore(modules)
-        files = Files(self.folder)
-        tasks: dict[str, Task] = {}
-        maker = ProgramMaker(
-            self.builder,
-            self.options.build,
-            store,
-            self.folder,
-            self.progress,
-            self.model.report,
-            self.registry,
-        )
-        maker.begin({name: task.staged.specs for name, task in prepared.items()})
-        for name, task in prepared.items():
-            programs = {stage: maker.programs(name, spec) for stage, spec in task.staged.specs.items()}
-            host = task.runner.inputs.host
-            tasks[name] = describe_task(task.outline, task.staged, programs, self.registry, files, host)
-        stored = store.write(self.folder)
-        (self.folder / "document.json").write_text(self._document(), encoding="utf-8")
-        types = [module.type.id for module in self.model.report.modules.values()]
-        (self.folder / "LICENSES.txt").write_text(licenses_text(self.registry, types), encoding="utf-8")
-        document = self.model.report.document
-        assert document is not None
-        made_with = self.builder.made_with(self.model.device, self.options.build)
-        manifest = Manifest(
-            name=self.model.report.name,
-            summary=document.shape.summary,
-            command=self.command,
-            backend=BackendEntry(id=self.options.backend, made_with=made_with),
-            tasks=tasks,
-            weights=stored,
-            parity={},
-            requires=requirements_of(tasks.values(), self.options.backend, self.registry),
-            operations={
-                name: Operation(module_types=found) for name, found in sorted(maker.operations.items())
-            },
-            sources=self._sources(),
-            files=file_entries(self.folder),
-        )
+        manifest = self._build(prepared)
         try:
             manifest = manifest.model_copy(update={"parity": self._compare(manifest, prepared)})
         except UncompiledSizeError as error:
@@ -221,6 +178,59 @@ class _Job:
         manifest = manifest.model_copy(update={"files": file_entries(self.folder, manifest.files)})
         (self.folder / MANIFEST).write_bytes(write_manifest(manifest))
         return manifest
+
+    def _build(self, prepared: Mapping[str, _Prepared]) -> Manifest:
+        """Write all files of the artifact but the manifest, which is not compared with the live model yet."""
+        report, folder = self.model.report, self.folder
+        store = WeightStore(self._modules_by_label())
+        maker = ProgramMaker(
+            self.builder, self.options.build, store, folder, self.progress, report, self.registry
+        )
+        tasks = self._programs(prepared, maker)
+        stored = store.write(folder)
+        assert report.document is not None
+        shape = report.document.shape
+        told = json.dumps(
+            without_paths(shape.model_dump(mode="json", by_alias=True)), indent=1, ensure_ascii=False
+        )
+        (folder / "document.json").write_text(told + "\n", encoding="utf-8")
+        types = [module.type.id for module in report.modules.values()]
+        (folder / "LICENSES.txt").write_text(licenses_text(self.registry, types), encoding="utf-8")
+        made_with = self.builder.made_with(self.model.device, self.options.build)
+        return Manifest(
+            name=report.name,
+            summary=shape.summary,
+            command=self.command,
+            backend=BackendEntry(id=self.options.backend, made_with=made_with),
+            tasks=tasks,
+            weights=stored,
+            parity={},
+            requires=requirements_of(tasks.values(), self.options.backend, self.registry),
+            operations={
+                name: Operation(module_types=found) for name, found in sorted(maker.operations.items())
+            },
+            sources=self._sources(),
+            files=file_entries(folder),
+        )
+
+    def _modules_by_label(self) -> dict[str, nn.Module]:
+        """Every module in every precision: `fusion`, `fusion(fp16)`."""
+        return {
+            name if precision == "fp32" else f"{name}({precision})": module
+            for precision, group in {"fp32": self.model.modules, **self.cast}.items()
+            for name, module in group.items()
+        }
+
+    def _programs(self, prepared: Mapping[str, _Prepared], maker: ProgramMaker) -> dict[str, Task]:
+        """Make the programs of all tasks, and describe the tasks by them."""
+        files = Files(self.folder)
+        tasks: dict[str, Task] = {}
+        maker.begin({name: task.staged.specs for name, task in prepared.items()})
+        for name, task in prepared.items():
+            programs = {stage: maker.programs(name, spec) for stage, spec in task.staged.specs.items()}
+            host = task.runner.inputs.host
+            tasks[name] = describe_task(task.outline, task.staged, programs, self.registry, files, host)
+        return tasks
 
     def _sources(self) -> dict[str, WeightsOrigin]:
         """Where the weights of every module come from."""
@@ -331,12 +341,6 @@ class _Job:
             f"task `{name}`: compiled {output} {what} at {sizes}, and {parity.tolerance:g} is accepted; {place}; "
             "nothing was written (--accept-drift writes it and notes the drift)"
         )
-
-    def _document(self) -> str:
-        document = self.model.report.document
-        assert document is not None
-        shape = without_paths(document.shape.model_dump(mode="json", by_alias=True))
-        return json.dumps(shape, indent=1, ensure_ascii=False) + "\n"
 
 
 def _check_tolerance(tolerance: float | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from composer.graph.checked import JOIN
@@ -72,67 +72,35 @@ def plan_loading(
         WeightsError: a rule of the layout is not a valid pattern.
     """
     names = dict.fromkeys(targets)
-    first_name = dict(aliases or {})
-    built = {name.partition(".")[0] for name in names}
-    unbuilt = frozenset(declared) - built
-    starting = fresh if isinstance(fresh, Mapping) else {module: fresh_reason(module) for module in fresh}
+    built = {_module_of(name) for name in names}
+    modules = _Modules(
+        built=built,
+        unbuilt=frozenset(declared) - built,
+        starting=fresh if isinstance(fresh, Mapping) else {name: fresh_reason(name) for name in fresh},
+        averages=averages,
+        followed=followed or {},
+    )
     rules = None if layout is None else KeyRules(layout, parameters or {})
-
-    claims: dict[str, list[Assignment]] = {}
-    ignored: dict[str, str] = {}
-    not_needed: dict[str, str] = {}
-    unexpected: dict[str, str] = {}
-    for key in checkpoint_keys:
-        assignment, reason = rules.apply(key) if rules is not None else (Assignment(key, key), "")
-        if below and assignment is not None:
-            assignment = replace(assignment, target=f"{below}.{assignment.target}")
-        module = assignment.target.partition(".")[0] if assignment else ""
-        if assignment is None:
-            (ignored if reason else unexpected)[key] = reason
-        elif module in starting:
-            ignored[key] = starting[module]
-        elif assignment.target in replaced:
-            ignored[key] = TRAINED_SINCE
-        elif assignment.target in names:
-            claims.setdefault(assignment.target, []).append(assignment)
-        elif module in unbuilt:
-            not_needed[key] = module
-        elif reason and (assignment.spare or module not in built):
-            ignored[key] = reason
-        else:
-            unexpected[key] = assignment.target if rules is not None else ""
-
-    filled = {first_name.get(target, target) for target in claims}
+    keys = _account_keys(checkpoint_keys, names, rules, modules, below=below, replaced=replaced)
+    first_name = dict(aliases or {})
+    filled = {first_name.get(target, target) for target in keys.claims}
     absent = [name for name in names if name not in first_name and name not in filled]
+    held = {_module_of(name) for name in (*filled, *keys.unexpected.values())}
     initialised = _initialised(absent, layout, below)
-    modules = {name: name.partition(".")[0] for name in absent}
-    initialised |= {name: starting[module] for name, module in modules.items() if module in starting}
-    held = {name.partition(".")[0] for name in (*filled, *unexpected.values())}
-    initialised |= {
-        name: FRESH_ADAPTER
-        for name, module in modules.items()
-        if JOIN in module and module not in held and module not in starting
-    }
-    initialised |= {
-        name: AS_FOLLOWED
-        for name, module in modules.items()
-        if module in averages and module not in held and module not in starting
-    }
-    followers = followed or {}
-    initialised |= {
-        name: NOT_CALLED
-        for name, module in modules.items()
-        if module in followers and module not in held and held.issuperset(followers[module])
-    }
+    for name in absent:
+        if (reason := modules.may_lack(_module_of(name), held)) is not None:
+            initialised[name] = reason
     return LoadPlan(
-        assignments=tuple(claim[0] for claim in claims.values() if len(claim) == 1),
-        ignored=ignored,
-        not_needed=not_needed,
+        assignments=tuple(claim[0] for claim in keys.claims.values() if len(claim) == 1),
+        ignored=keys.ignored,
+        not_needed=keys.not_needed,
         initialised=initialised,
         missing=tuple(name for name in absent if name not in initialised),
-        unexpected=unexpected,
+        unexpected=keys.unexpected,
         claimed_twice={
-            target: tuple(each.key for each in claim) for target, claim in claims.items() if len(claim) > 1
+            target: tuple(each.key for each in claim)
+            for target, claim in keys.claims.items()
+            if len(claim) > 1
         },
     )
 
@@ -144,6 +112,78 @@ AS_FOLLOWED = "an average of which nothing is held begins as the module that it 
 NOT_CALLED = "no task here calls it, and the average that follows it is held"
 """The rule by which a checkpoint may hold averages alone."""
 TRAINED_SINCE = "trained since"
+
+
+@dataclass(frozen=True)
+class _Modules:
+    """What is known of the modules of a document, by name."""
+
+    built: Collection[str]
+    unbuilt: Collection[str]
+    starting: Mapping[str, str]
+    """Modules that start fresh, and why."""
+    averages: Container[str]
+    followed: Mapping[str, Collection[str]]
+
+    def may_lack(self, module: str, held: Set[str]) -> str | None:
+        """Why a parameter of a module may be lacking, where modules that are `held` are there; None: it may not."""
+        if module in self.starting:
+            return self.starting[module]
+        if module in held:
+            return None
+        if module in self.followed and held >= set(self.followed[module]):
+            return NOT_CALLED
+        if module in self.averages:
+            return AS_FOLLOWED
+        return FRESH_ADAPTER if JOIN in module else None
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """What becomes of the keys of a checkpoint, as in a `LoadPlan`."""
+
+    claims: dict[str, list[Assignment]] = field(default_factory=dict)
+    """parameter → the keys that claim it"""
+    ignored: dict[str, str] = field(default_factory=dict)
+    not_needed: dict[str, str] = field(default_factory=dict)
+    unexpected: dict[str, str] = field(default_factory=dict)
+
+
+def _account_keys(
+    checkpoint_keys: Iterable[str],
+    names: Container[str],
+    rules: KeyRules | None,
+    modules: _Modules,
+    *,
+    below: str,
+    replaced: Container[str],
+) -> _Keys:
+    found = _Keys()
+    for key in checkpoint_keys:
+        assignment, reason = rules.apply(key) if rules is not None else (Assignment(key, key), "")
+        if assignment is None:
+            (found.ignored if reason else found.unexpected)[key] = reason
+            continue
+        if below:
+            assignment = replace(assignment, target=f"{below}.{assignment.target}")
+        target, module = assignment.target, _module_of(assignment.target)
+        if module in modules.starting:
+            found.ignored[key] = modules.starting[module]
+        elif target in replaced:
+            found.ignored[key] = TRAINED_SINCE
+        elif target in names:
+            found.claims.setdefault(target, []).append(assignment)
+        elif module in modules.unbuilt:
+            found.not_needed[key] = module
+        elif reason and (assignment.spare or module not in modules.built):
+            found.ignored[key] = reason
+        else:
+            found.unexpected[key] = target if rules is not None else ""
+    return found
+
+
+def _module_of(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def fresh_reason(module: str) -> str:
