@@ -134,6 +134,15 @@ def test_long_generation_goes_on_as_it_began(checked: Check) -> None:
     assert found.total_flops - found.start_flops == sum(found.first_flops + i * growth for i in range(100))
 
 
+def test_the_memory_of_a_long_generation_grows_as_it_began(checked: Check) -> None:
+    def peak(tokens: int) -> int:
+        report = checked(DOCUMENT.replace("max_tokens: 6", f"max_tokens: {tokens}"))
+        return steps_of(measure(report, tasks=["video-qa"]))["answer"].peak_bytes
+
+    assert peak(8) > peak(7)
+    assert peak(100) - peak(8) == 92 * (peak(8) - peak(7))
+
+
 def test_a_shared_module_counts_once(small: Checked) -> None:
     cost = measure(small)
     real = sum(p.numel() for p in Shared(WidthConfig(width=64)).parameters())

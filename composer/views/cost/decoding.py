@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,7 +20,10 @@ from composer.views.cost.metering import Meter
 __all__ = ["measure_generate"]
 
 MEASURED_STEPS = 32
-"""Steps that are run. Beyond them each costs as much more than the one before as the last two measured differ."""
+"""Steps that are run at the most. Each of the others costs as much more than the one before as the last two that were
+run differ."""
+ALIKE = 3
+"""Steps in a row that each cost as much more than the one before, after which no other is run."""
 
 
 def measure_generate(
@@ -44,6 +48,7 @@ def measure_generate(
     (first, cache), start_flops, peak = meter.measure(start)
     tokens -= first is not None  # the prompt gives the first token without a step
     costs: list[int] = []
+    peaks: list[int] = []
     for index in range(min(max(tokens, 1), MEASURED_STEPS)):
 
         def one(cache: Any = cache, index: int = index) -> Any:
@@ -55,12 +60,22 @@ def measure_generate(
 
         cache, flops, high = meter.measure(one)
         costs.append(flops)
-        peak = max(peak, high)
-    costs += _continued(costs, tokens - len(costs))
+        peaks.append(high)
+        if _is_even(costs) and _is_even(peaks):
+            break
+    more = tokens - len(costs)
+    costs += _continued(costs, more)
+    peaks += _continued(peaks, more)
     total = start_flops + sum(costs)
-    return Generating(options.max_tokens, start_flops, costs[0], costs[-1], total), peak
+    return Generating(options.max_tokens, start_flops, costs[0], costs[-1], total), max(peak, *peaks)
 
 
-def _continued(costs: list[int], more: int) -> list[int]:
+def _is_even(costs: Sequence[int]) -> bool:
+    """Whether the last steps each cost as much more than the one before; the first, which reorders nothing, is apart."""
+    last = costs[1:][-ALIKE - 1 :]
+    return len(last) > ALIKE and len({after - before for before, after in pairwise(last)}) == 1
+
+
+def _continued(costs: Sequence[int], more: int) -> list[int]:
     slope = costs[-1] - costs[-2] if len(costs) > 1 else 0
     return [costs[-1] + slope * (index + 1) for index in range(more)]
