@@ -71,7 +71,7 @@ def measure_generate(
 
 
 def _is_even(costs: Sequence[int]) -> bool:
-    """Whether the last steps each cost as much more than the one before; the first, which reorders nothing, is apart."""
+    """Whether the last steps each cost as much more than the one before; the first reorders nothing, and is apart."""
     last = costs[1:][-ALIKE - 1 :]
     return len(last) > ALIKE and len({after - before for before, after in pairwise(last)}) == 1
 
