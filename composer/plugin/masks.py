@@ -7,7 +7,7 @@ from torch import Tensor
 
 from composer.types import States
 
-__all__ = ["first_visible", "from_front", "mask_of", "places_from_first", "to_front"]
+__all__ = ["first_visible", "from_front", "hides_nothing", "mask_of", "places_from_first", "to_front"]
 
 
 def mask_of(states: States) -> Tensor:
@@ -16,6 +16,17 @@ def mask_of(states: States) -> Tensor:
         mask: Tensor = states.mask
         return mask
     return torch.ones(states.values.shape[:2], dtype=torch.int64, device=states.values.device)
+
+
+def hides_nothing(mask: Tensor | None) -> bool:
+    """Whether a mask is known to hide nothing, so that what reads it may take a shorter way.
+
+    It is looked at on the CPU alone, where that waits for nothing, and never while a graph is made: that serves others.
+    """
+    if mask is None:
+        return True
+    can_look = type(mask) is Tensor and mask.device.type == "cpu" and not torch.compiler.is_compiling()
+    return can_look and bool((mask > 0).all())
 
 
 def first_visible(mask: Tensor) -> Tensor:

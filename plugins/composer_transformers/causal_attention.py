@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from composer.plugin.masks import hides_nothing
+
 __all__ = ["ATTENTION", "Attending", "FromStep", "LayerCall", "WholeText", "register_attention"]
 
 ATTENTION = "composer"
@@ -75,7 +77,7 @@ class WholeText:
     """
 
     def __init__(self, mask: Tensor | None, positions: Tensor, *, keeps: bool = False) -> None:
-        self.mask = None if _hides_nothing(mask) else mask
+        self.mask = None if hides_nothing(mask) else mask
         self.positions = positions
         self.kept: list[Tensor] | None = [] if keeps else None
         """Of each layer, keys and values [2, B, groups, L, d]."""
@@ -108,17 +110,6 @@ class WholeText:
                 seen = seen & (self.positions[:, :, None] - self.positions[:, None, :] < window)
             self._masks[window] = (seen | (places[:, None] == places)).unsqueeze(1)
         return self._masks[window]
-
-
-def _hides_nothing(mask: Tensor | None) -> bool:
-    """Whether a mask is known to hide nothing: attention without one is faster.
-
-    It is looked at on the CPU alone, where that waits for nothing, and never while a graph is made: that serves others.
-    """
-    if mask is None:
-        return True
-    can_look = type(mask) is Tensor and mask.device.type == "cpu" and not torch.compiler.is_compiling()
-    return can_look and bool((mask > 0).all())
 
 
 class FromStep:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from composer.plugin.masks import hides_nothing
 from composer.types import States
 from composer_transformers.encoder_configs import LibraryAudioConfig
 from composer_transformers.encoder_models import built
@@ -62,19 +63,29 @@ class WaveEncoder(nn.Module):
 
     def forward(self, *, waveform: States) -> States:
         values, mask = waveform
-        if mask is None:
-            mask = torch.ones_like(values, dtype=torch.int64)
+        layers = self.model.feature_extractor.conv_layers
+        if mask is None or hides_nothing(mask):
+            found = values[:, None]
+            for layer in layers:
+                found = layer(found)
+            return self._states(found, None)
         lengths = mask.sum(dim=1)
         found = (values * mask.to(values.dtype))[:, None]
-        for index, layer in enumerate(self.model.feature_extractor.conv_layers):
+        for index, layer in enumerate(layers):
             lengths = (lengths - self.kernels[index]) // self.strides[index] + 1
             if index == 0 and self.normalises:
                 found = layer.activation(_normalised(layer.conv(found), lengths, layer.layer_norm))
             else:
                 found = layer(found)
         heard = torch.arange(found.shape[2], device=found.device)[None] < lengths[:, None]
+        return self._states(found, heard)
+
+    def _states(self, found: Tensor, heard: Tensor | None) -> States:
+        """found[B, C, N], what the convolutions gave, → states; `heard`[B, N]: the places that count, None for all."""
         hidden, _ = self.model.feature_projection(found.transpose(1, 2))
         states = self.model.encoder(hidden, attention_mask=heard).last_hidden_state
+        if heard is None:
+            return States(states, states.new_ones(states.shape[:2], dtype=torch.int64))
         return States(states, heard.to(torch.int64))
 
 
