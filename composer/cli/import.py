@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from composer.cli.options import add_dtype, add_settings, settings_of
+from composer.cli.options import add_dtype, add_settings, settings_of, whole_misfit
 from composer.cli.output import say
 from composer.problems import InputError
 
@@ -50,6 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     parser.add_argument("--root", metavar="NAME", help="entry of the checkpoint under which the tensors lie")
     add_dtype(parser, "", "each tensor's own")
+    parser.add_argument(
+        "--loading-report",
+        action="store_true",
+        help="where the weights do not fit, list every parameter and key",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,8 +90,8 @@ def run(args: argparse.Namespace) -> int:
             progress.said()
 
     try:
-        say(
-            convert(
+        with whole_misfit(args):
+            made = convert(
                 checkpoint,
                 layout,
                 args.out,
@@ -96,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
                 again=open_again,
                 tell=tell,
             )
-        )
+        say(made)
     finally:
         progress.close()
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from composer.weights.loading import Transform, transforms_of
 from composer.weights.plan import Assignment, LoadPlan, plan_loading
 from composer.weights.slots import Slots, find_slots
 from composer.weights.tensor_checks import check_values, describe_dtype, fits
+from composer.weights.wrappers import unwrap
 
 __all__ = ["Onto"]
 
@@ -43,14 +44,7 @@ class Onto:
                 number formats that differ.
         """
         slots = self.slots
-        plan = plan_loading(
-            checkpoint,
-            slots.by_name,
-            self.layout,
-            self.parameters,
-            declared=self.declared,
-            aliases=slots.aliases,
-        )
+        plan = unwrap(checkpoint, self._planned).as_stored()
         faults = Faults(plan, tuple(slots.by_name), self.parameters)
         transforms = transforms_of(plan, self.layout)
         for assignment in plan.assignments:
@@ -59,6 +53,12 @@ class Onto:
         if faults.any:
             raise faults.error("the checkpoint", tuple(self.modules), _causes(faults))
         return plan, {each.target: each for each in plan.assignments}
+
+    def _planned(self, keys: Iterable[str]) -> LoadPlan:
+        slots = self.slots
+        return plan_loading(
+            keys, slots.by_name, self.layout, self.parameters, declared=self.declared, aliases=slots.aliases
+        )
 
     def converted(self, assignment: Assignment, tensor: Tensor) -> Tensor:
         """A tensor as the module has it. Raises WeightsError for NaN and infinite values."""

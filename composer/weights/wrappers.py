@@ -12,7 +12,7 @@ The rule: a wrapper is taken off where the checkpoint fits better without it, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from composer.weights.names import first_words
 from composer.weights.plan import LoadPlan
@@ -30,6 +30,18 @@ class Unwrapped:
     plan: LoadPlan
     keys: Mapping[str, str]
     taken: tuple[str, ...] = ()
+
+    def as_stored(self) -> LoadPlan:
+        """The plan in the checkpoint's own keys."""
+        plan, keys = self.plan, self.keys
+        return replace(
+            plan,
+            assignments=tuple(replace(each, key=keys[each.key]) for each in plan.assignments),
+            ignored={keys[key]: reason for key, reason in plan.ignored.items()},
+            not_needed={keys[key]: module for key, module in plan.not_needed.items()},
+            unexpected={keys[key]: name for key, name in plan.unexpected.items()},
+            claimed_twice={n: tuple(keys[key] for key in found) for n, found in plan.claimed_twice.items()},
+        )
 
 
 def unwrap(keys: Iterable[str], planned: Callable[[Iterable[str]], LoadPlan]) -> Unwrapped:

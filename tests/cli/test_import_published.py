@@ -110,6 +110,23 @@ def test_the_published_keys_become_a_folder_that_loads_as_the_checkpoint_does(
         assert all(torch.equal(value, ours[key]) for key, value in module.state_dict().items())
 
 
+@pytest.mark.slow
+def test_words_that_training_put_before_every_key_are_taken_off(
+    composer, folder: Path, tmp_path: Path
+) -> None:
+    wrapped = {f"module.{key}": value for key, value in published().items()}
+    torch.save({"model": wrapped}, tmp_path / "wrapped.pth")
+    options = ("--layout", "mplug2", "--config", folder / "config.json", "--set", "rank_top=2")
+    for path, out in ((folder / "qa.pth", "plain"), (tmp_path / "wrapped.pth", "unwrapped")):
+        done = composer("import", path, *options, "--out", tmp_path / out)
+        assert done.code == 0, done.err
+    account = json.loads((tmp_path / "unwrapped" / "account.json").read_text())
+    assert set(account) == set(wrapped)
+    plain, made = (load_file(tmp_path / out / "model.safetensors") for out in ("plain", "unwrapped"))
+    assert plain.keys() == made.keys()
+    assert all(torch.equal(value, made[key]) for key, value in plain.items())
+
+
 @pytest.fixture(scope="module")
 def where() -> Onto:
     registry = load_registry()
@@ -178,6 +195,20 @@ def test_what_does_not_fit_is_told_at_once_and_leaves_nothing(
     assert done.code == 1
     assert says in done.err
     assert list(tmp_path.iterdir()) == []
+    if not options:
+        whole = composer(
+            *(
+                "import",
+                folder / "qa.pth",
+                "--layout",
+                "mplug2",
+                "--out",
+                tmp_path / "made",
+                "--loading-report",
+            )
+        )
+        assert "--loading-report lists them all" in done.err
+        assert len(whole.err.splitlines()) > 2 * len(done.err.splitlines())
 
 
 def test_a_config_without_a_layout_is_one_sentence(composer, folder: Path, tmp_path: Path) -> None:
