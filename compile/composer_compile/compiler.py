@@ -99,6 +99,8 @@ def compile_document(
     known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
     check_exportable(report, known, registry)
     fresh = (init,) if isinstance(init, str) else tuple(init)
+    if chosen.seed is not None:
+        torch.manual_seed(chosen.seed)
     model = load_model(
         report,
         weights=weights,

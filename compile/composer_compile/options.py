@@ -65,3 +65,5 @@ class Options:
     """Inputs that sessions keep: what depends on them alone is a program of its own, which runs once per session."""
     build: BuildOptions = field(default_factory=BuildOptions)
     """What the backend is asked for."""
+    seed: int | None = None
+    """What initial weights are drawn from, where some are."""

@@ -26,7 +26,6 @@ from composer.cli.options import (
     report_loading,
     settings_of,
     split_task,
-    use_seed,
     use_threads,
     weights_of,
     whole_misfit,
@@ -179,7 +178,6 @@ def run(args: argparse.Namespace) -> int:
     if args.plan:
         return _plan(args, document, names)
     use_threads(args)
-    use_seed(args)
     from composer_compile import Options, compile_document
 
     with whole_misfit(args):
@@ -218,6 +216,7 @@ def _options(args: argparse.Namespace, options: type[Options]) -> Options:
         accept_drift=args.accept_drift,
         session=tuple(name for name in args.session.split(",") if name),
         build=_build_options(args),
+        seed=args.seed,
     )
 
 

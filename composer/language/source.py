@@ -54,6 +54,10 @@ def _read(path: Path, name: str) -> Source:
     try:
         size = path.stat().st_size
         if path.is_dir():
+            if (path / "manifest.json").exists():
+                raise _unreadable(
+                    name, "it is a compiled artifact", "run it: `composer run`; Python: composer_compile.load"
+                )
             raise _unreadable(name, "it is a directory", "name the YAML file inside it")
         if size > MAX_BYTES:
             raise _too_large(name, f"{size:,} bytes, more than the limit of {MAX_BYTES:,}")

@@ -150,3 +150,10 @@ def test_a_setting_without_a_name_or_value_is_wrong_usage(composer, tiny, comman
     done = composer(command, tiny.document, "--set", setting)
     assert (done.code, done.out) == (2, "")
     assert "is not of the form name=value" in done.err
+
+
+def test_an_artifact_is_told_as_one(composer, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "manifest.json").write_text("{}")
+    done = composer("check", tmp_path / "made")
+    assert_one_problem(done, "check", "made", "it is a compiled artifact")

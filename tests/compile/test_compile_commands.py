@@ -45,6 +45,23 @@ def test_compile_says_what_it_wrote(small: Any, tmp_path: Path, capsys: pytest.C
     )
 
 
+def test_the_command_draws_the_same_weights_again(
+    small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small.document.parent)
+    document, ranges = f"{small.document.name}:classify", ["--range", "question.length=3..3, best 3"]
+    made = tmp_path / "made"
+    given = ["--weights", "initial", "--seed", "5", *ranges, "--range", "batch=1..1", "--out", str(made)]
+    assert main(["compile", document, *given]) == 0
+    weights = (made / "weights.safetensors").read_bytes()
+    capsys.readouterr()
+    assert main(["inspect", str(made)]) == 0
+    (shown,) = re.findall(r"^  rebuild   composer (.*)$", capsys.readouterr().out, re.M)
+    assert "--seed 5" in shown
+    assert main(shlex.split(shown)) == 0
+    assert (made / "weights.safetensors").read_bytes() == weights
+
+
 def test_the_command_that_is_shown_makes_the_artifact_again(
     small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

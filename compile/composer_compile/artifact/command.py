@@ -73,6 +73,7 @@ def _flags(options: Options, device: str) -> dict[str, str]:
     """What is asked for beside the weights and the backend's own options."""
     given = {
         "--device": "" if device == "cpu" else device,
+        "--seed": "" if options.seed is None else str(options.seed),
         "--session": ",".join(options.session),
         "--tolerance": "" if options.tolerance is None else str(options.tolerance),
     }
