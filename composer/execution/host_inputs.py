@@ -15,7 +15,7 @@ from typing import Any
 from composer.execution.host_values import fields_of, held_value, holds_samples
 from composer.execution.input_sizes import Given, hold_sizes
 from composer.execution.processors import encoded
-from composer.execution.several_values import blank_ports, item_places, values_of_sample
+from composer.execution.several_values import blank_ports, is_blank, item_places, values_of_sample
 from composer.plugin import Config, Modality, Processor
 from composer.plugin.asking import PluginError, ask
 from composer.problems import InputError
@@ -291,11 +291,15 @@ class HostInputs:
     def hold_together(self, arrays: Mapping[str, Arrays], *, grouped: bool = False) -> dict[str, int]:
         """The size of every symbol. Raises InputError where sizes are not what the inputs declare.
 
-        `grouped` says that some inputs have several rows for one of others, so that batches may differ.
+        `grouped` says that some inputs have several rows for one of others, so that batches may differ. What stands
+        for an input of which no value came takes the sizes of the others.
         """
-        return hold_sizes(
-            given for name, ports in arrays.items() for given in self._shapes(name, ports, grouped)
-        )
+        held = {name: ports for name, ports in arrays.items() if not is_blank(ports)}
+        sizes = hold_sizes(g for name, ports in held.items() for g in self._shapes(name, ports, grouped))
+        for name in arrays.keys() - held.keys():
+            ports = {port: (it.kind, it.type) for port, it in self.inputs[name].ports.items()}
+            arrays[name].update(blank_ports(ports, self.limits, sizes))
+        return hold_sizes(g for name, ports in arrays.items() for g in self._shapes(name, ports, grouped))
 
     def _shapes(self, name: str, ports: Arrays, grouped: bool) -> Iterator[Given]:
         """The tensors of an input with what they are declared to be; lists, such as texts, have no shape."""

@@ -12,7 +12,7 @@ from composer.types import ITEMS, Kind, PortType, Several
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["blank_ports", "item_places", "values_of_sample"]
+__all__ = ["blank_ports", "is_blank", "item_places", "values_of_sample"]
 
 
 def values_of_sample(name: str, several: Several, value: object, number: int) -> list[object]:
@@ -43,12 +43,19 @@ def item_places(samples: Sequence[Sequence[object]]) -> NDArray[Any]:
     return places
 
 
+def is_blank(ports: Mapping[str, Any]) -> bool:
+    """Whether no sample of the batch has a value of an input, so that `blank_ports` stand for it."""
+    return ITEMS in ports and bool((ports[ITEMS] < 0).all())
+
+
 def blank_ports(
-    ports: Mapping[str, tuple[Kind, PortType]], limits: Mapping[str, tuple[int, int]]
+    ports: Mapping[str, tuple[Kind, PortType]],
+    limits: Mapping[str, tuple[int, int]],
+    known: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """What stands for the values where there is not one in the whole batch, so that the batch is not empty.
 
-    Nothing refers to it. Symbols are as small as the modules allow.
+    Nothing refers to it. Symbols have their `known` sizes, others are as small as the modules allow.
     """
     import numpy as np
 
@@ -58,7 +65,9 @@ def blank_ports(
         if name == ITEMS:
             continue
         sizes = {
-            symbol: max(1, limits.get(symbol, (1, 1))[0]) for dim in type_.dims for symbol in dim.symbols
+            symbol: (known or {}).get(symbol) or max(1, limits.get(symbol, (1, 1))[0])
+            for dim in type_.dims
+            for symbol in dim.symbols
         }
         parts: list[Any] = []
         for label, field in kind.fields.items():

@@ -109,3 +109,28 @@ def test_a_product_or_quotient_comes_to_no_other_size(dims: str, fits: int, fail
     if fails is not None:
         with pytest.raises(InputError, match="which no N makes"):
             hold_sizes([given("a", dims, fails)])
+
+
+LEFT_OUT = """\
+composer: 1
+tasks:
+  t:
+    inputs:
+      x: {modality: array, with: {kind: states, dims: [B, N, 4]}}
+      y: {modality: array, optional: true, with: {kind: states, dims: [B, N, 4]}}
+    nodes:
+      own: {uses: core.per_sample, inputs: {states: y.states, items: y.items}}
+      all: {uses: core.concat, inputs: {first: x, second: own}}
+      p: {uses: core.pool, inputs: all}
+    outputs: {p: p}
+"""
+
+
+def test_an_input_that_is_left_out_has_no_size_of_its_own() -> None:
+    model = composer.load(Source("left-out.yaml", LEFT_OUT), weights="initial")
+    x = States(np.arange(12, dtype=np.float32).reshape(3, 4))
+    for given in ({}, {"y": None}):
+        np.testing.assert_allclose(model.run("t", x=x, **given)["p"], x.values.mean(0))
+    batch = model.run("t", x=[x, x], y=[None, states(3, 4)])["p"]
+    np.testing.assert_allclose(batch, [x.values.mean(0), x.values.mean(0) / 2])
+    assert "and input `x` has N = 3" in refusal(model, "t", x=x, y=states(2, 4))
