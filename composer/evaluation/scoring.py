@@ -110,7 +110,7 @@ class BoundMetric:
             drawn = {"seed": seed, "confidence": confidence, "resamples": resamples}
             if values is None:
                 method, found = "bootstrap", resampled(self.redrawn(pairs), count, **drawn)  # type: ignore[arg-type]
-            elif metric.combine is None and is_share(values):
+            elif metric.combine is None and not metric.graded and is_share(values):
                 method, found = "exact", exact_share(int(values.sum()), count, confidence)
             else:
                 drawn_anew = self.of_chosen(values)

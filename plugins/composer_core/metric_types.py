@@ -146,6 +146,7 @@ METRICS = (
         takes=NUMBERS,
         sample=f"{_HERE}.numbers:sample",
         per_sample=True,
+        graded=True,
         higher_is_better=False,
         usual_for=("numbers",),
     ),
@@ -188,6 +189,7 @@ METRICS = (
         takes=("text",),
         sample=f"{_HERE}.vqa:sample",
         per_sample=True,
+        graded=True,
     ),
     Metric(
         "core.bleu",
@@ -207,6 +209,7 @@ METRICS = (
         takes=("text",),
         sample=f"{_HERE}.captions:sample",
         per_sample=True,
+        graded=True,
     ),
     Metric(
         "core.cider",
@@ -216,6 +219,7 @@ METRICS = (
         sample=f"{_HERE}.captions:sample",
         config=CiderConfig,
         per_sample=True,
+        graded=True,
         examples=({}, {"variant": "cider"}),
     ),
     Metric(

@@ -61,6 +61,9 @@ class Metric(Declaration):
     argument where the metric has one; None: their mean is it."""
     alone: bool = True
     """Whether a sample of a `per_sample` metric has a score of its own: one alone has no F1 and no correlation."""
+    graded: bool = False
+    """Whether a sample may have other numbers than right (1) and wrong (0), such as a distance: the interval is then
+    never that of a share, also where the samples at hand have no others."""
     outputs: tuple[int, ...] = (1,)
     """How many outputs make a prediction. Of several, a prediction is a tuple with a value of each."""
     needs_reference: bool = True

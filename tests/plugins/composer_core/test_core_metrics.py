@@ -113,3 +113,23 @@ def test_one_class_alone_has_no_correlation_and_no_warning(registry: Registry) -
     assert scored(registry, "core.matthews", ["a", "a"], ["a", "a"]).value == 0.0
     assert scored(registry, "core.f1", [0, 0], [0, 0], average="binary").value == 0.0
     assert scored(registry, "core.f1", [1, 1], [1, 1], average="binary").value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "predictions", "references"),
+    [
+        ("core.mean_error", [1.0, 2.0, 3.0], [2.0, 2.0, 3.0]),
+        ("core.cider", ["", "", ""], ["a cat", "a dog", "a cow"]),
+        ("core.exact_match", ["a", "b", "c"], ["a", "x", "c"]),
+    ],
+)
+def test_a_mean_of_graded_numbers_has_not_the_interval_of_a_share(
+    registry: Registry, metric: str, predictions: list[object], references: list[object]
+) -> None:
+    from composer.evaluation import score_all
+    from composer.graph import CheckedMetric
+
+    entry = registry.metrics[metric]
+    bound = CheckedMetric("it", entry, entry.config.model_validate({}))
+    (score,) = score_all([bound], (predictions, references), "output `y`")
+    assert score.method == ("exact" if metric == "core.exact_match" else "bootstrap")
