@@ -202,6 +202,26 @@ def _array(value: Any) -> Any:
         raise InputError(f"a {type(value).__name__} cannot be read as an array: {cause}") from None
 
 
+def _refuses(config: ArrayConfig, value: object) -> str:
+    """What is wrong with the default of an input: lists of numbers as deep and as long as the dimensions say."""
+    if isinstance(value, str):
+        value = _written(value)
+    sizes = []
+    while isinstance(value, list) and value:
+        sizes.append(len(value))
+        value = value[0]
+    if not isinstance(value, int | float):
+        return "numbers are expected, or lists of them"
+    dims = [parse_dim(dim) for dim in config.dims[1:]]
+    if not config.dims:
+        return ""
+    fits = len(sizes) == len(dims) and all(
+        not dim.is_number or dim.constant == size for dim, size in zip(dims, sizes, strict=True)
+    )
+    axes = ", ".join(map(str, dims))
+    return "" if fits else f"a sample has the axes [{axes}], and this one {sizes}"
+
+
 ARRAY = Modality(
     "array",
     ArrayConfig,
@@ -209,6 +229,7 @@ ARRAY = Modality(
     "composer_core.arrays:ArrayProcessor",
     "An array that is a port already: features, states or ids that were computed before.",
     shares_symbols=True,
+    refuses=_refuses,
     examples=({"kind": "states", "dims": ["B", "N", 768]}, {"kind": "embedding", "dims": ["B", 8]}),
     sample="composer_core.arrays:sample",
 )

@@ -105,10 +105,11 @@ class TemplateConfig(Config):
                 raise ValueError(f"`template` has no placeholder {{{medium}}}, which `media` names")
             if places < 1:
                 raise ValueError(f"`media`: a value of {medium} takes 1 position or more, not {places}")
-            if self.max_tokens is not None and places > self.max_tokens:
+            if self.max_tokens is not None and places + self._framed > self.max_tokens:
+                around = " and the prompt is opened" if self._framed == 1 else " and the prompt is framed"
                 raise ValueError(
-                    f"`media`: a value of {medium} takes {places} positions, and `max_tokens` is {self.max_tokens}, so "
-                    "that no prompt holds one"
+                    f"`media`: a value of {medium} takes {places} positions{around if self._framed else ''}, and "
+                    f"`max_tokens` is {self.max_tokens}, so that no prompt holds one"
                 )
             if medium in _OWN:
                 raise ValueError(f"`media`: {medium} is a port of every prompt: give the input another name")
@@ -124,6 +125,16 @@ class TemplateConfig(Config):
                 raise ValueError(
                     f"`each`: write {{}} once where the positions of {medium} are, and {{n}} for its number"
                 )
+
+    @property
+    def _framed(self) -> int:
+        """How many tokens stand around every prompt."""
+        from composer_text.vocabulary import vocabulary_ids
+
+        if self.frame == "none" or (self.frame is None and self.chat is not None):
+            return 0
+        ids = vocabulary_ids(self.tokenizer, self.special)
+        return (ids.start is not None) + (self.frame == "both" and ids.end is not None)
 
     @property
     def fields(self) -> tuple[str, ...]:

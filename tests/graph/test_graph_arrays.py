@@ -6,6 +6,8 @@ from __future__ import annotations
 import pytest
 from documents import checked
 
+from composer.graph import check
+from composer.language import Source
 from composer.problems import Problem
 
 DOCUMENT = """\
@@ -162,3 +164,34 @@ tasks:
 """
     (problem,) = checked(text).problems
     assert (problem.code, problem.place.line) == ("C203", 14)
+
+
+DEFAULT = """\
+composer: 1
+tasks:
+  t:
+    inputs:
+      x: {modality: array, with: {kind: KIND, dims: DIMS}, default: VALUE}
+    nodes: {}
+    outputs: {x: x}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "dims", "value", "fault"),
+    [
+        ("embedding", "[B, 3]", "[1, 2, 3]", ""),
+        ("embedding", "[B, D]", "[1, 2]", ""),
+        ("numbers", "[B]", "2.5", ""),
+        ("classes", "[B]", '"3"', ""),
+        ("embedding", "[B, 8]", "[1, 2, 3]", "a sample has the axes [8], and this one [3]"),
+        ("embedding", "[B, 3]", "[[1, 2, 3]]", "a sample has the axes [3], and this one [1, 3]"),
+        ("numbers", "[B]", "[1]", "a sample has the axes [], and this one [1]"),
+        ("numbers", "[B]", "many", "numbers are expected"),
+    ],
+)
+def test_a_default_is_as_its_dims_say(kind: str, dims: str, value: str, fault: str) -> None:
+    text = DEFAULT.replace("KIND", kind).replace("DIMS", dims).replace("VALUE", value)
+    problems = check(Source("a.yaml", text)).errors
+    assert [problem.code for problem in problems] == ["C274"] * bool(fault)
+    assert all(fault in problem.message for problem in problems)

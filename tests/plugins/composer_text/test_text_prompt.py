@@ -213,6 +213,14 @@ def test_a_prompt_is_never_cut(words: str) -> None:
         ({"template": "{i}{i}", "media": {"i": 2}}, "once for a medium"),
         ({"template": "{i}", "media": {"i": 0}}, "1 position or more"),
         ({"template": "{i}", "media": {"i": 5}, "max_tokens": 4}, "so that no prompt holds one"),
+        (
+            {"template": "{i}", "media": {"i": 5}, "max_tokens": 5},
+            "and the prompt is opened, and `max_tokens` is 5",
+        ),
+        (
+            {"template": "{i}", "media": {"i": 5}, "max_tokens": 6, "frame": "both"},
+            "and the prompt is framed, and",
+        ),
         ({"template": "{tokens}", "media": {"tokens": 1}}, "a port of every prompt"),
         ({"template": "{i}", "each": {"i": "{}"}}, "which `media` does not"),
         ({"template": "{i}", "media": {"i": 1}, "each": {"i": "a"}}, "write {} once"),
