@@ -287,6 +287,15 @@ def _colours(
     return tuple(map(float, found))
 
 
+def _filter(said: Mapping[str, Any], where: str) -> str:
+    """How pictures are resized. Raises ValueError for another filter than there are here."""
+    number = 3 if said.get("resample") is None else said["resample"]
+    if not isinstance(number, int) or number not in _FILTERS:
+        known = [f"{each} ({name})" for each, name in _FILTERS.items()]
+        raise ValueError(f"{where}: `resample` is {number!r:.60}, not {', '.join(known[:-1])} or {known[-1]}")
+    return _FILTERS[number]
+
+
 def _pictures(config: LibraryEncoderConfig, size: int) -> dict[str, Any]:
     """The config of a picture, from a preprocessor_config.json where there is one."""
     said = config.preprocessor
@@ -298,7 +307,7 @@ def _pictures(config: LibraryEncoderConfig, size: int) -> dict[str, Any]:
     elif said:
         mean, std = (0.0,) * 3, (1.0,) * 3
     found: dict[str, Any] = {"size": size, "mean": mean, "std": std}
-    found["resize"] = _FILTERS.get(said.get("resample", 3), "bicubic")
+    found["resize"] = _filter(said, where)
     shortest = said["size"].get("shortest_edge") if isinstance(said.get("size"), dict) else None
     share = said.get("crop_pct")
     if isinstance(share, (int, float)) and 0 < share <= 1:

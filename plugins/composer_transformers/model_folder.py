@@ -48,6 +48,8 @@ _OTHER_TOKENIZERS = (
     "vocab.txt",
 )
 """Tokenizers in the files of older models."""
+_OTHERS = {"model_index.json": "a pipeline", "modules.json": "a chain of parts"}
+"""Files that stand in the place of a config, and what they describe."""
 MOST_BYTES = 4 << 20
 """Of a config; published ones have a few thousand, or some 100,000 where they name 1,000 classes."""
 
@@ -67,7 +69,9 @@ def config_of(folder: Path) -> Mapping[str, JSON]:
         raise ValueError(f"{folder} {where}: `folder` is that of a model, with its config.json")
     found = _read(folder / "config.json")
     if found is None:
-        raise ValueError(f"{folder} has no config.json: `folder` is that of a model of transformers")
+        raise ValueError(
+            f"{folder} has no config.json: {_instead(folder)}`folder` is that of a model of transformers"
+        )
     if found.get("auto_map"):
         raise ValueError(
             f"{folder / 'config.json'} asks for code of its own (auto_map), and no code of a model's folder is run: "
@@ -78,6 +82,24 @@ def config_of(folder: Path) -> Mapping[str, JSON]:
             f"the weights of {folder} are quantised (quantization_config): name that of the model as it was before"
         )
     return found
+
+
+def _instead(folder: Path) -> str:
+    """What a folder without a config is of, as far as its files say."""
+    if is_file(folder / "adapter_config.json"):
+        try:
+            said = _read(folder / "adapter_config.json") or {}
+        except ValueError:  # whatever else is wrong with it, it is no model
+            said = {}
+        base = said.get("base_model_name_or_path")
+        return f"adapter_config.json is of an adapter of {base if isinstance(base, str) else 'another model'}, and "
+    other = next((name for name in _OTHERS if is_file(folder / name)), None)
+    if other is not None:
+        return f"{other} is of {_OTHERS[other]}, whose models are in folders below; "
+    whole = next(iter(sorted(folder.glob("*.gguf"))), None)
+    if whole is not None:
+        return f"`composer import {whole.name} --layout gguf --out DIR` makes such a folder; "
+    return ""
 
 
 def text_config_of(

@@ -129,6 +129,30 @@ def test_a_folder_without_a_config_or_a_tokenizer_is_told(tmp_path: Path) -> Non
     assert "has no config.json" in found
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "adapter_config.json",
+            '{"peft_type": "LORA", "base_model_name_or_path": "o/base"}',
+            "model has no config.json: adapter_config.json is of an adapter of o/base, and `folder` is that of a model",
+        ),
+        ("adapter_config.json", "[", "adapter_config.json is of an adapter of another model, and"),
+        ("model_index.json", "{}", "model_index.json is of a pipeline, whose models are in folders below"),
+        ("modules.json", "[]", "modules.json is of a chain of parts, whose models are in folders below"),
+        ("it.gguf", "GGUF", "`composer import it.gguf --layout gguf --out DIR` makes such a folder"),
+    ],
+)
+def test_a_folder_of_something_else_says_what_it_is(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    folder = model_folder(tmp_path, LLAMA)
+    (tmp_path / folder / "config.json").unlink()
+    (tmp_path / folder / name).write_text(content)
+    (found,) = problems_of(tmp_path, {"folder": folder})
+    assert message in found
+
+
 def test_weights_that_are_not_in_the_folder_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         HEAD % json.dumps({"folder": model_folder(tmp_path, LLAMA)}).replace("}", "}, weights: model", 1)

@@ -236,6 +236,8 @@ SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "i
         ({"image_mean": [0.5]}, "`image_mean` is [0.5], not three numbers"),
         ({"image_std": [0, 0, 0]}, "`image_std` is [0, 0, 0], not three numbers above 0"),
         ({"do_normalize": "maybe"}, "`do_normalize` is 'maybe', not true or false"),
+        ({"resample": 5}, "`resample` is 5, not 0 (nearest), 1 (lanczos), 2 (bilinear) or 3 (bicubic)"),
+        ({"resample": ["bicubic"]}, "`resample` is ['bicubic'], not 0 (nearest)"),
     ],
 )
 def test_a_preprocessor_that_cannot_be_is_the_fault_of_its_folder(
