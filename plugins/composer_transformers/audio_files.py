@@ -42,6 +42,8 @@ def read_samples(source: MediaSource, *, rate: int, most: int) -> Floats:
         if stream is None:
             held = "only a picture" if container.streams.video else "nothing of that kind"
             raise InputError(f"{source.name} has no sound: it holds {held}; give a file that can be heard")
+        if stream.codec_context is None:  # seen in PyAV 15 to 18, whose types say otherwise
+            raise ValueError("no decoder for it is known")
         stream.codec_context.options = {"err_detect": STRICT}
         # One channel after the other in one plane: PyAV 18 reads beyond the last of eight.
         resampler = av.AudioResampler(format="flt", rate=rate)

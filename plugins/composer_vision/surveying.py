@@ -120,6 +120,9 @@ def survey(source: MediaSource, verdict: Verdict) -> Survey:
     with opened(source, verdict) as container:
         found = [_Packets(stream) for stream in container.streams.video if not stream.disposition & NOT_CLIPS]
         _check_video(source, container, found)
+        found = [each for each in found if each.stream.codec_context is not None]
+        if not found:  # seen in PyAV 15 to 18, whose types say otherwise
+            raise ValueError("no decoder for it is known")
         for each in found:
             check_pixels(source.name, each.stream.codec_context.width, each.stream.codec_context.height)
         end = _walk(source, container, found)

@@ -131,6 +131,7 @@ with av.open(PICTURES, "w", format="mp4") as _clip:
         (encoded(tone(1.0, 16_000), 16_000, "flac", "flac")[:3_000], "cut short"),
         (encoded(tone(1.0, 16_000), 16_000, "mp4", "aac")[:3_000], "is cut short"),
         (wav(tone(0, 16_000), 16_000), "holds no sample of sound"),
+        (SOUND[:20] + b"\x77\x77" + SOUND[22:], "cannot be decoded as sound (no decoder for it is known)"),
         (wav(tone(31, 8_000), 8_000), "is longer than the 30 s that are heard"),
         (np.full(100, np.nan, np.float32), "holds samples that are no numbers"),
         (np.zeros((2, 100), np.float32), "has one channel, [samples], not the shape [2, 100]"),
@@ -140,7 +141,7 @@ with av.open(PICTURES, "w", format="mp4") as _clip:
         (7, "has one channel"),
         ({"rate": 3}, "a recording is a path, bytes, or an array of samples, not a dict"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_bad_recording_is_one_sentence(
     value: Any, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -214,6 +214,11 @@ def _written(path: Path, content: bytes) -> Path:
     return path
 
 
+def _of_no_codec(path: Path) -> Path:
+    whole = write_clip(path, [grey(level) for level in LEVELS], codec="mpeg4").read_bytes()
+    return _written(path, whole.replace(b"FMP4", b"ZZZZ"))
+
+
 BAD = {
     "missing": (lambda folder: folder / "none.mp4", "does not exist: check the path"),
     "directory": (lambda folder: folder, "is a directory"),
@@ -225,6 +230,10 @@ BAD = {
         "has no frame: check that it plays",
     ),
     "sound": (lambda folder: _sound(folder / "sound.wav"), "has no frame: it holds no video"),
+    "no-codec": (
+        lambda folder: _of_no_codec(folder / "odd.avi"),
+        "cannot be decoded as video (no decoder for it is known)",
+    ),
 }
 
 
