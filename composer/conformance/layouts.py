@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import torch
@@ -22,6 +22,8 @@ T = TypeVar("T")
 _GROUP = re.compile(r"\\g<\w+>|\\\d+")
 _PARAMETER = re.compile(r"\w+(\.\w+)+")
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
+UNKNOWN = "conformance.no_such.tensor"
+"""A name that no checkpoint has."""
 TRIED: tuple[Shapes, ...] = (
     ((5, 4), (5, 4)),
     ((5, 4), (4, 5)),
@@ -102,6 +104,7 @@ def _hold_rules(layout: Layout, parameters: Mapping[str, Any], cure: str) -> Non
     rules = _asked(layout.rules, parameters, "`rules`", as_rules, cure)
     for rule in rules:
         _hold_rule(rule, layout)
+        _hold_ignoring(rule, layout.keys)
     hold_reach(rules, layout.keys)
 
 
@@ -118,6 +121,15 @@ def _asked(
         raise Failure(f"{what} {error.fault}{cure}" + (f" ({error.where})" if error.where else "")) from None
     except InputError as error:
         raise Failure(f"{what} refuses what it is asked with ({error}){cure}") from None
+
+
+def _hold_ignoring(rule: Rule, keys: Sequence[str]) -> None:
+    """Raises Failure for a rule that ignores whatever no rule before it takes: what is missing would go unsaid."""
+    if rule.target is None and keys and all(re.fullmatch(rule.pattern, name) for name in (*keys, UNKNOWN)):
+        raise Failure(
+            f"the rule {rule.pattern!r} ignores every name, so a tensor that no other rule knows goes unsaid: "
+            "name what is left out"
+        )
 
 
 def _named_values(answer: object) -> dict[str, object]:

@@ -194,6 +194,16 @@ def test_rules_are_tried_on_the_names_that_a_layout_gives() -> None:
     assert "no rule takes 'head.w', one of its `keys`" in faults(report(keys=("enc.0.w", "old.x", "head.w")))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "told"), [(".*", True), (r"step|aux\..*", False), (r"(?!proj\.).*", False)]
+)
+def test_a_rule_that_ignores_every_name_is_told(pattern: str, told: bool) -> None:
+    rules = (Rule(r"proj\.b", "head.map.bias"), Rule(pattern, None, "the rest"))
+    layout = Layout("test.layout", "", lambda parameters: rules, keys=("proj.b", "step"))
+    message = f"the rule {pattern!r} ignores every name, so a tensor that no other rule knows goes unsaid"
+    assert (message in faults(check_plugin(Plugin(layout)))) is told
+
+
 FILLED = """\
 composer: 1
 name: test-filled
