@@ -96,4 +96,4 @@ def _notes(table: Table) -> Iterator[str]:
     if isinstance(table, ClassFolders) and table.loose:
         count, first = len(table.loose), table.loose[0]
         noun = "file lies" if count == 1 else "files lie"
-        yield f"{table.name}: {count:,} {noun} beside the folders of the classes and belong to none ({first})"
+        yield f"{table.name}: {count:,} {noun} beside the folders of the classes, in none of them ({first})"

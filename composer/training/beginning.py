@@ -40,7 +40,7 @@ def _recipe_lines(prepared: Prepared) -> Iterator[str]:
     own_rate = f", {'; '.join(groups)}" if groups else ""
     why = f" ({made.why})" if recipe.learning_rate == made.learning_rate else ""
     yield (
-        f"without a recipe: {recipe.epochs} epochs in batches of {entry.batch}, learning rate "
+        f"without a recipe: {recipe.epochs} epoch{'' if recipe.epochs == 1 else 's'} in batches of {entry.batch}, learning rate "
         f"{recipe.learning_rate:g}{why}{own_rate}, warm-up {recipe.warmup:g}; --write-recipe FILE writes "
         "it, to be edited"
     )
