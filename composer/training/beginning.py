@@ -39,8 +39,9 @@ def _recipe_lines(prepared: Prepared) -> Iterator[str]:
     groups = [f"{each.learning_rate:g} for {', '.join(each.weights)}" for each in recipe.optimizer.groups]
     own_rate = f", {'; '.join(groups)}" if groups else ""
     why = f" ({made.why})" if recipe.learning_rate == made.learning_rate else ""
+    epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
     yield (
-        f"without a recipe: {recipe.epochs} epoch{'' if recipe.epochs == 1 else 's'} in batches of {entry.batch}, learning rate "
+        f"without a recipe: {epochs} in batches of {entry.batch}, learning rate "
         f"{recipe.learning_rate:g}{why}{own_rate}, warm-up {recipe.warmup:g}; --write-recipe FILE writes "
         "it, to be edited"
     )
