@@ -11,7 +11,7 @@ from composer.language.source import Source
 from composer.problems import Note, Place, Problem
 from composer.problems.lines import split_lines
 
-__all__ = ["character_problem", "syntax_problem"]
+__all__ = ["character_problem", "syntax_problem", "version_problem"]
 
 _FOREIGN_BREAK = re.compile("[\x85\u2028\u2029]")
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -20,6 +20,23 @@ _GLUED = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]*):(?P<value>[^\s:#/][^:#]
 """A line whose key and value are one word to YAML, and which the next line goes on."""
 _BARE = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]*) +(?P<sign>[{\[])")
 """A line whose key has no colon before its map."""
+
+
+_OTHER_YAML = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?\n)*%YAML[ \t]+(?!1\.2\b)(?P<version>[\d.]+)")
+"""A directive before the document that names another version of YAML."""
+
+
+def version_problem(source: Source) -> Problem | None:
+    """C002: a file that says to be of another version of YAML, in which `no` and `010` mean something else."""
+    match = _OTHER_YAML.match(source.text)
+    if match is None:
+        return None
+    lines = split_lines(source.text[: match.start("version")])
+    line, column = len(lines), len(lines[-1]) + 1
+    place = Place(source.name, line, column, line, column + len(match["version"]), *match.span("version"))
+    message = f"this file says to be YAML {match['version']}, and a document is read as YAML 1.2"
+    helps = ("remove the line; `no` and `on` are text in YAML 1.2, and 010 is ten",)
+    return Problem("C002", "error", message, place, helps=helps)
 
 
 def character_problem(source: Source) -> Problem | None:

@@ -148,11 +148,14 @@ def alias_place(source: Source, number: int) -> Place | None:
 
 
 def _refuse_unreadable(source: Source) -> None:
-    """Refuse characters that no document may hold; all that prints may stand in one."""
-    if source.text.replace("\n", "").isprintable():
+    """Refuse characters that no document may hold (all that prints may stand in one), and another version of YAML."""
+    is_plain = source.text.replace("\n", "").isprintable()
+    if is_plain and not (
+        "%YAML" in source.text and source.text.lstrip("\ufeff \t\r\n").startswith(("%", "#"))
+    ):
         return
-    from composer.language.unreadable import character_problem
+    from composer.language.unreadable import character_problem, version_problem
 
-    problem = character_problem(source)
+    problem = version_problem(source) or (None if is_plain else character_problem(source))
     if problem is not None:
         raise DocumentError([problem])
