@@ -34,6 +34,7 @@ from composer.conformance.report import ConformanceReport, Failure, Result, Skip
 from composer.conformance.shared_state import SharedState
 from composer.conformance.state_dicts import check_weights
 from composer.conformance.text_rows import check_text_rows, takes_texts
+from composer.conformance.train_mode import check_training
 from composer.plugin.asking import PluginError, fault_of, place_of_fault
 from composer.plugin.declarations import Dataset, Modality, ModuleType
 from composer.plugin.discovery import Installed, installed_plugins, load_registry
@@ -327,6 +328,7 @@ def _method(case: MethodCase) -> Iterator[Result]:
         return
     for name, check in PROMISES:
         yield _result(subject, name, partial(check, case))
+    yield from _failed(_result(subject, "training", partial(check_training, case)))
     if has_limits(case):
         yield _result(subject, "limits", partial(check_limits, case))
 

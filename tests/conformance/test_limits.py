@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,60 @@ def test_a_method_runs_at_the_ends_that_it_declares(
     ranges: dict[str, tuple[int, int]], vocabulary: int, reason: str
 ) -> None:
     found = told(read(ranges, vocabulary), "limits")
+    assert found.startswith(reason) if reason else not found
+
+
+class Learns(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.map = nn.Linear(6, 6)
+
+    def forward(self, *, vector: Tensor) -> Tensor:
+        found: Tensor = self.map(vector)
+        return found
+
+
+class RunsToServe(Learns):
+    def forward(self, *, vector: Tensor) -> Tensor:
+        if self.training:
+            raise RuntimeError("not made for training")
+        return super().forward(vector=vector)
+
+
+class Narrows(Learns):
+    def forward(self, *, vector: Tensor) -> Tensor:
+        found = super().forward(vector=vector)
+        return found[:, :5] if self.training else found
+
+
+class Detaches(Learns):
+    def forward(self, *, vector: Tensor) -> Tensor:
+        return super().forward(vector=vector).detach()
+
+
+class Frozen(Learns):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (Learns, ""),
+        (Frozen, ""),
+        (RunsToServe, "it fails in train mode: not made for training"),
+        (Narrows, "in train mode: vector: expected embedding[B, 6], got [3, 5]"),
+        (Detaches, "in train mode nothing that it gives hangs on its weights"),
+    ],
+)
+def test_a_module_can_be_trained(
+    module: type[nn.Module], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "build_it", lambda config: module(), raising=False)
+    signature = Signature({"vector": "embedding[B, 6]"}, {"vector": "embedding[B, 6]"})
+    methods = {"forward": Method(lambda config: signature)}
+    found = told(ModuleType("test.it", NoConfig, methods, f"{__name__}:build_it", "It."), "training")
     assert found.startswith(reason) if reason else not found
 
 
