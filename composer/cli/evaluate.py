@@ -181,14 +181,20 @@ def _how(args: argparse.Namespace, model: Answering, task: str, data: EvaluatedD
 
 
 def _show(args: argparse.Namespace, report: EvaluationReport, subject: str) -> None:
-    from composer.evaluation.evaluation_text import failed_lines, score_rows, summary_line, worst_lines
+    from composer.evaluation.evaluation_text import (
+        failed_lines,
+        score_rows,
+        summary_line,
+        undefined_lines,
+        worst_lines,
+    )
     from composer.views.columns import columns
 
     say(summary_line(report, subject))
     say()
     for line in columns(score_rows(report), right=frozenset({1})):
         say(line)
-    for told in (failed_lines(report, args.worst), worst_lines(report, args.worst)):
+    for told in (undefined_lines(report), failed_lines(report, args.worst), worst_lines(report, args.worst)):
         if told:
             say()
             say("\n".join(told))

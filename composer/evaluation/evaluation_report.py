@@ -95,7 +95,8 @@ class EvaluationReport:
 def _told(score: Score) -> dict[str, object]:
     interval = None if score.low is None else [score.low, score.high]
     return {
-        "value": score.value,
+        "value": None if score.undefined else score.value,
+        **({"undefined": score.undefined} if score.undefined else {}),
         "interval": interval,
         "method": score.method or None,
         "metric": score.metric,

@@ -9,7 +9,7 @@ from composer.evaluation.evaluation_report import EvaluationReport
 from composer.evaluation.scored_samples import ScoredSample
 from composer.evaluation.scoring import Score
 
-__all__ = ["failed_lines", "score_rows", "summary_line", "worst_lines"]
+__all__ = ["failed_lines", "score_rows", "summary_line", "undefined_lines", "worst_lines"]
 
 LONGEST = 60
 """Characters of a prediction or a reference that are shown."""
@@ -33,8 +33,14 @@ def score_rows(report: EvaluationReport) -> list[tuple[str, ...]]:
     for score in report.scores:
         has = score.low is not None and score.high is not None
         interval = f"{score.low:.4f} to {score.high:.4f}" if has else "none"
-        rows.append((score.name, f"{score.value:.4f}", interval, score.method, _metric(report, score)))
+        value = "none" if score.undefined else f"{score.value:.4f}"
+        rows.append((score.name, value, interval, score.method, _metric(report, score)))
     return rows
+
+
+def undefined_lines(report: EvaluationReport) -> list[str]:
+    """Why metrics have no score for these samples."""
+    return [f"{score.name}: {score.undefined}" for score in report.scores if score.undefined]
 
 
 def _metric(report: EvaluationReport, score: Score) -> str:

@@ -27,17 +27,20 @@ def scores_of_samples(
 ) -> list[Score]:
     """The scores of samples without errors. `kinds` is the kind of every output, `drawn` what `score_all` takes.
 
-    Raises InputError where a prediction or a score has to be finite and is not, PluginError for a metric that fails.
+    A metric without a score for these samples has one that says why.
+
+    Raises InputError where no metric has a score, or a prediction or a score has to be finite and is not, PluginError
+    for a metric that fails.
     """
     pairs = pairs_of(samples, evaluation.outputs, kinds, text_kinds(registry), evaluation.classes)
     if finite:
         hold_finite(samples, pairs[0], evaluation.outputs)
     shown = " and ".join(f"`{name}`" for name in evaluation.outputs)
-    scores = score_all(
-        evaluation.metrics, pairs, f"output {shown} of task `{task}`", undefined=not finite, **drawn
-    )
+    scores = score_all(evaluation.metrics, pairs, f"output {shown} of task `{task}`", undefined=True, **drawn)
+    if finite and scores and all(score.undefined for score in scores):
+        raise InputError(scores[0].undefined)
     for score in scores:
-        if finite and not math.isfinite(score.value):
+        if finite and not score.undefined and not math.isfinite(score.value):
             raise InputError(f"metric `{score.metric}` gives {score.value}, and a finite number is expected")
     return scores
 

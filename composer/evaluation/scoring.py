@@ -38,6 +38,8 @@ class Score:
     higher_is_better: bool = True
     samples: Sequence[float] = field(default=(), repr=False)
     """A number for each sample, where the metric has one."""
+    undefined: str = ""
+    """Why the metric has no score for these samples; the value is not a number then."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,13 @@ class BoundMetric:
         have for these samples is NaN. Raises PluginError for a metric that fails.
         """
         metric, name = self.checked.metric, self.checked.name
-        values = self.of_samples(pairs)
+        values, why = self.of_samples(pairs), ""
         try:
             value = self.of_all(pairs) if values is None else self.combined(values)
-        except UndefinedScoreError:
+        except UndefinedScoreError as error:
             if not undefined:
                 raise
-            value = math.nan
+            value, why = math.nan, str(error)
         found: tuple[float, float] | None = None
         method, count = "", len(pairs[0])
         if interval and count > 1 and math.isfinite(value):
@@ -125,6 +127,7 @@ class BoundMetric:
             method if found is not None else "",
             metric.higher_is_better,
             self.sample_scores(values),
+            why,
         )
 
     def of_chosen(self, values: Numbers) -> Callable[[Sequence[int]], float]:

@@ -84,7 +84,7 @@ class InputError(ComposerError):
 class UndefinedScoreError(InputError):
     """A metric has no score for these samples, such as a correlation of numbers that are all the same.
 
-    `composer evaluate` says so; training goes on, and tells no number.
+    `composer evaluate` says so beside the other scores; training goes on, and tells no number.
     """
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 import composer
+from composer.cli import main
 from composer.training import train_document
 
 DOCUMENT = """\
@@ -49,3 +52,23 @@ def test_a_score_that_rows_do_not_have_ends_no_training(folder: Path) -> None:
     scores = record["scores"]["validation"]["guess"]
     assert scores["error"] > 0
     assert json.loads(Path("out.json").read_text())["scores"]["validation"]["guess"]["r"] is None
+
+
+def test_a_score_that_rows_do_not_have_stands_beside_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("price.yaml").write_text(
+        DOCUMENT + "    evaluation: {output: price, metrics: {r: core.pearson, error: core.mean_error}}\n"
+    )
+    Path("alike.csv").write_text("size,paid\n" + "".join(f'"[{n}, 1]",3\n' for n in range(9)))
+    asked = ["evaluate", "price.yaml", "--weights", "initial", "--data", "alike.csv"]
+    assert main([*asked, "--out", "kept"]) == 0
+    shown = capsys.readouterr().out
+    assert "r: " in shown
+    assert "every reference is 3" in shown
+    told = json.loads(Path("kept", "report.json").read_text())["scores"]
+    assert told["r"]["value"] is None
+    assert "every reference is 3" in told["r"]["undefined"]
+    assert told["error"]["value"] > 0
+    assert main([*asked, "--metric", "core.pearson"]) == 1  # nothing at all to tell
+    assert "every reference is 3" in capsys.readouterr().err
