@@ -90,7 +90,8 @@ class CountsFromTheFirstColumn(Mixer):
 
     def forward(self, *, states: States) -> States:
         places = torch.arange(states.values.shape[1], device=states.values.device)
-        return States(states.values + places.to(states.values.dtype).unsqueeze(1), states.mask)
+        numbered = states.values + places.to(states.values.dtype).unsqueeze(1)
+        return States(numbered + self.map(states.values), states.mask)
 
 
 class LosesMask(Mixer):
