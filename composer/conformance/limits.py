@@ -10,11 +10,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from composer.conformance.cases import MethodCase
-from composer.conformance.outputs import hold_to_type
-from composer.conformance.report import Failure
+from composer.conformance.held_outputs import held_outputs
 from composer.conformance.sample_inputs import as_record, field_shape, fields_of, make_inputs
 from composer.conformance.symbol_sizes import bindings, symbols_of
-from composer.plugin.asking import place_of_fault
 from composer.types import UNBOUNDED
 
 __all__ = ["check_limits", "has_limits"]
@@ -84,21 +82,7 @@ def _hold(case: MethodCase, inputs: dict[str, object], sizes: Mapping[str, int],
         with torch.device("meta"):
             module = case.build.make()
         inputs = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), inputs)
-    try:
-        outputs = case.run(inputs, module)
-    except Failure:
-        raise
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        at = place_of_fault(error)
-        raise Failure(f"it fails {told}: {reason}" + (f" ({at})" if at else "")) from error
-    known = dict(sizes)
-    try:
-        for name, value in outputs.items():
-            port = case.signature.outputs[name]
-            hold_to_type(name, value, port, case.kinds[port.type.kind], known)
-    except Failure as failure:
-        raise Failure(f"{told}: {failure}") from None
+    held_outputs(case, lambda: case.run(inputs, module), sizes, told)
 
 
 def _last_ids(case: MethodCase, name: str, value: object, size: int) -> object:

@@ -16,6 +16,7 @@ from composer.conformance.sample_rows import batch_units, select_rows
 from composer.conformance.symbol_sizes import batch_symbol, bindings
 from composer.execution.slot_values import PortValues
 from composer.plugin.asking import META_CURE, place_of_fault
+from composer.problems.first_line import first_line
 from composer.types import Kind, Port, Signature
 
 __all__ = ["check_batch", "check_determinism", "check_signature", "hold_ports"]
@@ -53,7 +54,7 @@ def check_signature(case: MethodCase) -> str:
             except Exception as error:  # shapes that depend on values; a real fault shows on the CPU as well
                 module, note = (
                     case.build.module,
-                    f"on the CPU: the meta device cannot run it ({_line(error)})",
+                    f"on the CPU: the meta device cannot run it ({first_line(error).rstrip('.')})",
                 )
         if note:
             outputs = case.run(inputs, module)
@@ -74,7 +75,7 @@ def _on_meta(case: MethodCase) -> nn.Module:
         where = place_of_fault(error)
         at = f" at {where}" if where else ""
         raise Failure(
-            f"it builds on the CPU and not on the meta device{at} ({_line(error)}). {META_CURE}"
+            f"it builds on the CPU and not on the meta device{at} ({first_line(error).rstrip('.')}). {META_CURE}"
         ) from error
 
 
@@ -132,7 +133,3 @@ def check_determinism(case: MethodCase) -> str:
 def _to_meta(value: PortValues) -> PortValues:
     moved: PortValues = tree_map_only(torch.Tensor, lambda item: item.to("meta"), value)
     return moved
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:120]

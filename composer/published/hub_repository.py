@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from composer.problems import InputError
+from composer.problems.first_line import first_line
 
 __all__ = ["HubRepository", "has_trouble"]
 
@@ -108,7 +109,7 @@ class HubRepository:
         except errors.EntryNotFoundError:
             raise self.error(no_file()) from None
         except (errors.HFValidationError, errors.HfHubHTTPError) as error:
-            cause = _first_line(error)
+            cause = first_line(error)
             if has_trouble(error):
                 cause = (
                     f"the Hub cannot answer now ({cause}): try again later, or name a folder of this machine"
@@ -116,7 +117,7 @@ class HubRepository:
             raise self.error(cause) from None
         except Exception as error:  # of the library for connections, which is another one in other versions
             raise self.error(
-                f"the Hub cannot be reached ({_first_line(error)}): check the network, or name a folder of this machine"
+                f"the Hub cannot be reached ({first_line(error)}): check the network, or name a folder of this machine"
             ) from None
 
     def _not_cached(self) -> str:
@@ -142,7 +143,7 @@ def _asked(question: Callable[..., Answer]) -> Answer:
     except (errors.HFValidationError, errors.HfHubHTTPError):
         raise
     except Exception as error:  # of the library for connections, which is another one in other versions
-        _SILENT[constants.ENDPOINT] = (time.monotonic() + PAUSE_S, _first_line(error))
+        _SILENT[constants.ENDPOINT] = (time.monotonic() + PAUSE_S, first_line(error))
         raise
 
 
@@ -155,7 +156,3 @@ def has_trouble(error: BaseException) -> bool:
         status = getattr(response, "status_code", 0)
         return status == _TOO_MANY or status >= _OWN_FAULT
     return not isinstance(error, (errors.HFValidationError, InputError))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

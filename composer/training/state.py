@@ -15,6 +15,7 @@ from torch import nn
 
 from composer.files import replace_file
 from composer.problems import InputError
+from composer.problems.first_line import first_line
 from composer.training.course import Course
 from composer.training.learner import Learner
 from composer.training.numerics import FP32, Numerics, near
@@ -138,7 +139,7 @@ def load_state(path: Path, learner: Learner, wanted: RunState) -> RunState:
     except InputError:
         raise
     except Exception as error:  # any type, where an entry holds something else than it should
-        raise _unreadable(path, f"it is damaged ({type(error).__name__}: {_line(error)})") from None
+        raise _unreadable(path, f"it is damaged ({type(error).__name__}: {first_line(error)})") from None
     return replace(wanted, course=course, results=results, position=position, validations=validations)
 
 
@@ -213,14 +214,10 @@ def _read(path: Path) -> dict[str, Any]:
         cause = "its pickle is damaged, or asks for more than tensors and plain values, which is never loaded"
         raise _unreadable(path, cause) from None
     except Exception as error:  # torch raises many types for a damaged file
-        raise _unreadable(path, f"it is damaged ({_line(error)})") from None
+        raise _unreadable(path, f"it is damaged ({first_line(error)})") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT or not state.keys() >= ENTRIES:
         raise _unreadable(path, "`composer train` of this version did not write it")
     return state
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _unreadable(path: Path, cause: str) -> InputError:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
+from composer.problems.first_line import first_line
 from composer_compile.tensors.specs import TensorSpec
 
 __all__ = ["ConditionError", "prove_conditions", "reason_of"]
@@ -54,8 +55,7 @@ def reason_of(error: Exception, inputs: Sequence[TensorSpec]) -> str:
     guard = GUARD.search(str(error))
     if guard is not None:
         return f"not every size in its ranges satisfies {SIZE.sub(lambda m: _told(m, inputs), guard[1])}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return first_line(error)
 
 
 def _told(match: re.Match[str], inputs: Sequence[TensorSpec]) -> str:
