@@ -8,6 +8,6 @@ LONGEST = 160
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of its text that says something, cut where it is very long; the name of its type where none does."""
+    """The first line of its text that says something, cut where it is long; the name of its type where none does."""
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
