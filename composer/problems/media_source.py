@@ -16,7 +16,7 @@ __all__ = ["MediaSource"]
 
 @dataclass(frozen=True)
 class MediaSource:
-    """Something to decode. `name` fits into a sentence: `picture cat.png`, `the 9 bytes given as clip`."""
+    """Something to decode. `name` fits into a sentence: `picture cat.png`, `the content given as clip (9 bytes)`."""
 
     name: str
     content: Path | bytes
@@ -27,7 +27,7 @@ class MediaSource:
         if isinstance(value, bytes):
             if not value:
                 raise InputError(f"no bytes were given as {what}: give the content of a file")
-            return MediaSource(f"the {len(value):,} bytes given as {what}", value)
+            return MediaSource(f"the content given as {what} ({len(value):,} bytes)", value)
         if not os.fspath(value):
             raise InputError(f"the path of the {what} is empty: name a file")
         path = Path(value)

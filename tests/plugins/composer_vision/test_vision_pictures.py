@@ -200,7 +200,7 @@ def test_a_path_that_no_system_takes_is_refused() -> None:
     ("value", "message"),
     [
         (b"", "no bytes were given as picture"),
-        (b"nothing to see", "the 14 bytes given as picture is not a picture"),
+        (b"nothing to see", r"the content given as picture \(14 bytes\) is not a picture"),
         (np.zeros((4, 4), np.uint8), r"uint8 \[height, width, 3\], not uint8 \[4, 4\]"),
         (np.zeros((4, 4, 4), np.uint8), r"not uint8 \[4, 4, 4\]"),
         (np.zeros((0, 4, 3), np.uint8), r"not uint8 \[0, 4, 3\]"),
