@@ -80,10 +80,17 @@ class Filled(nn.Module):
         self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
 
     def forward(self, *, states: States) -> States:
-        values = nn.functional.pad(states.values, (0, 0, 0, -states.values.shape[1] % self.hop))
+        values, mask, seen = states.values, states.mask, None
+        if mask is not None:
+            values = values * mask.unsqueeze(-1).to(values.dtype)
+        values = nn.functional.pad(values, (0, 0, 0, -values.shape[1] % self.hop))
         parts = self.map(values.unflatten(1, (-1, self.hop)).flatten(2))
-        found, _ = self.attention(parts, parts, parts, need_weights=False)
-        return States(parts + found)
+        if mask is not None:
+            places = torch.arange(parts.shape[1], device=parts.device) * self.hop
+            seen = (places < mask.sum(1, keepdim=True)).to(mask.dtype)
+        hidden = None if seen is None else seen == 0
+        found, _ = self.attention(parts, parts, parts, key_padding_mask=hidden, need_weights=False)
+        return States(parts + found, seen)
 
 
 class Branching(Filled):
@@ -91,7 +98,7 @@ class Branching(Filled):
 
     def forward(self, *, states: States) -> States:
         found = super().forward(states=states)
-        return States(found.values * 2) if states.values.shape[1] > 24 else found
+        return States(found.values * 2, found.mask) if states.values.shape[1] > 24 else found
 
 
 def build_filled(config: HopConfig) -> Filled:
