@@ -156,7 +156,10 @@ CASE = shlex.quote(str(GOLDEN / "mplug2" / "text.yaml"))
 LOCKED = [
     Step("lock quickstart", "wrote quickstart.lock: 1 weight file"),
     Step(f"run quickstart:image-qa --locked {ASK}", "yes"),
-    Step("import wrapped.safetensors --root ema --dtype float16 --out made/anew", "model.safetensors"),
+    Step(
+        "import wrapped.safetensors --root ema --dtype float16 --loading-report --out made/anew",
+        "model.safetensors",
+    ),
     Step("import wrapped.safetensors --layout gguf --out made/not", "no rule of the layout gguf", code=1),
     Step(
         "import wrapped.safetensors --layout mplug2 --document mplug2-base --set beams=2 --config gone.json --out no",
