@@ -40,7 +40,8 @@ For one text a step must read all weights, 538 MB: 17 ms at the speed of reading
 fifty small operations in each layer. For eight texts four fifths of a step are products of matrices, which reach
 neither limit: oneDNN turns the weights round in every call. Weights packed once would take 30 to 40 % off these
 products, at the price of a second copy of the weights in memory, so it is not done. A prompt of 512 tokens for eight
-texts is three quarters of an answer of 24 tokens, and both sides compute it near the limit of the processor.""",
+texts is three quarters of an answer of 24 tokens: both sides multiply at the limit of the processor there, and what is
+left is attention, at a third of it, and memory.""",
 }
 """What stands below a topic's table: what was measured by others, with when and on what. No budget rests on it."""
 
