@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from composer.plugin import Config, Modality
 from composer.types import VocabularyIds
-from composer_core.names import read_names
+from composer_core.names import read_class_names
 
 __all__ = ["LABEL", "LabelConfig", "LabelProcessor", "sample"]
 
@@ -30,7 +30,7 @@ class LabelConfig(Config):
     @field_validator("names", mode="before")
     @classmethod
     def _read_names(cls, value: object, info: ValidationInfo) -> object:
-        names = read_names(value, info)
+        names = read_class_names(value, info)
         if isinstance(names, list) and len(names) == 1:
             raise ValueError(f"there is one class, `{names[0]}`: a class is told from others")
         return names

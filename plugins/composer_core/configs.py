@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 from composer.plugin import Config, DrawRules, TextRules
-from composer_core.names import read_names
+from composer_core.names import read_class_names, read_names
 
 __all__ = [
     "ActivationConfig",
@@ -128,7 +128,7 @@ class ArgmaxConfig(Config):
     @field_validator("names", mode="before")
     @classmethod
     def _read_names(cls, value: object, info: ValidationInfo) -> object:
-        return read_names(value, info)
+        return read_class_names(value, info)
 
 
 class TopKConfig(ArgmaxConfig):

@@ -8,10 +8,19 @@ from pydantic import ValidationInfo
 
 from composer.plugin import folder_of, is_file
 
-__all__ = ["read_names"]
+__all__ = ["read_class_names", "read_names"]
 
 MAX_BYTES = 10_000_000
 LONGEST_SHOWN = 200
+
+
+def read_class_names(value: object, info: ValidationInfo) -> object:
+    """The names of classes, which numbers and flags may be, too: stars from 1 to 5. Raises as `read_names`."""
+    if isinstance(value, list) and all(isinstance(name, (str, int)) for name in value):
+        from composer.types.class_numbers import class_name
+
+        value = [class_name(name) for name in value]
+    return read_names(value, info)
 
 
 def read_names(value: object, info: ValidationInfo, *, noun: str = "name", plural: str = "names") -> object:
@@ -21,10 +30,6 @@ def read_names(value: object, info: ValidationInfo, *, noun: str = "name", plura
     """
     if isinstance(value, str):
         value = _lines(value, (folder_of(info) or Path()) / value, noun, plural)
-    if noun == "name" and isinstance(value, list) and all(isinstance(name, (str, int)) for name in value):
-        from composer.types.class_numbers import class_name
-
-        value = [class_name(name) for name in value]  # stars from 1 to 5 are names, too
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         if not value:
             raise ValueError(

@@ -120,7 +120,7 @@ def _exported(
                 exported = export(prefer_deferred_runtime_asserts_over_guards=True)
             except UserError as violated:  # it names what is false, and nothing that is only not proven
                 raise violated from None
-            except Exception:  # as above
+            except Exception:  # torch.export raises many kinds; the first refusal says most
                 raise refused from None
     prove_conditions(exported, spec.inputs)
     return exported
