@@ -13,6 +13,7 @@ from composer_mplug2.annotations.entries import (
     Row,
     Sample,
     entries,
+    has_text,
     kept,
     lines,
     medium,
@@ -74,12 +75,8 @@ def _keep_coco(path: Path, names: Kept, captions: Kept) -> None:
 def _keep(found: Iterable[Any], into: Kept, key: str, value: str, *, text: bool = False) -> None:
     """Values by key; an entry that lacks one of both is told where its rows are read. A text that is none is left."""
     for each in found:
-        if isinstance(each, dict) and key in each and value in each and not (text and _empty(each[value])):
+        if isinstance(each, dict) and key in each and value in each and (not text or has_text(each[value])):
             into.put(each[key], str(each[value]) if text else each[value])
-
-
-def _empty(value: object) -> bool:
-    return value is None or not str(value).strip()
 
 
 def _picture(media: Path, name: Any) -> str:
@@ -115,7 +112,7 @@ def karpathy_captions(files: Sequence[Path], media: Path) -> Iterator[Sample]:
         name, split, said = _of_karpathy(each, media)
         for sentence in each["sentences"]:
             id_, text = sentence["sentid"], sentence["raw"]
-            if _empty(text):
+            if not has_text(text):
                 yield UnreadableSample(f"sentence {id_} of {files[0].name} has no text")
                 continue
             yield {**_told("image", id_, name, str(text), said, int(each["imgid"])), "split": split}
@@ -137,7 +134,7 @@ def _of_karpathy(each: Any, media: Path) -> tuple[str, str, list[str]]:
     name, folder = str(each["filename"]), each.get("filepath")
     names = [f"{folder}/{name}", name] if folder else [name]
     split = "train" if each["split"] == "restval" else str(each["split"])
-    said = [str(sentence["raw"]) for sentence in each["sentences"] if not _empty(sentence["raw"])]
+    said = [str(sentence["raw"]) for sentence in each["sentences"] if has_text(sentence["raw"])]
     return medium(media, *names), split, said
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "Row",
     "Sample",
     "entries",
+    "has_text",
     "kept",
     "lines",
     "medium",
@@ -129,10 +130,15 @@ def table(
                 yield dict(zip(names, values, strict=False))
 
 
+def has_text(value: object) -> bool:
+    """Whether a value says something: it is no `null`, no list or map, and not of blanks alone."""
+    return value is not None and not isinstance(value, (list, dict)) and bool(str(value).strip())
+
+
 def text_of(entry: Mapping[str, Any], name: str) -> str:
     """What an entry says under a name. Raises ValueError where that is nothing: `null`, or blanks alone."""
     value = entry[name]
-    if value is None or isinstance(value, (list, dict)) or not str(value).strip():
+    if not has_text(value):
         raise ValueError(f"its `{name}` has no text")
     return str(value)
 
