@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -13,6 +15,9 @@ from composer.conformance.sample_inputs import make_inputs
 from composer.conformance.symbol_sizes import bindings
 
 __all__ = ["check_purity"]
+
+REGISTERED = ("_parameters", "_buffers", "_modules")
+"""Where a module keeps what it may keep."""
 
 
 def check_purity(case: MethodCase) -> str:
@@ -48,6 +53,7 @@ def check_purity(case: MethodCase) -> str:
 
 
 def _check_memory(case: MethodCase, used: nn.Module, inputs: dict[str, object]) -> str:
+    before = dict(_kept(used))
     fresh = case.build.make()
     fresh.load_state_dict(case.build.module.state_dict(), strict=False)
     one, other = (
@@ -59,7 +65,26 @@ def _check_memory(case: MethodCase, used: nn.Module, inputs: dict[str, object]) 
             f"after a call with other inputs of the same sizes it gives something else than a fresh module: {found} "
             "(what does it remember?)"
         )
+    changed = [name for name, tensors in _kept(used) if _are_others(before.get(name, ()), tensors)]
+    if changed:
+        raise Failure(
+            f"it keeps `{changed[0]}` of the last call, which two calls at once would mix up, and which holds its "
+            "memory: use a local variable, or give it back as an output"
+        )
     return ""
+
+
+def _kept(module: nn.Module) -> Iterator[tuple[str, Sequence[Tensor]]]:
+    """Copies of the tensors in a module's attributes, but for parameters and buffers, by the attribute's name."""
+    for path, part in module.named_modules():
+        for name, value in vars(part).items():
+            if name not in REGISTERED:
+                held = [leaf.detach().clone() for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+                yield f"{path}.{name}".removeprefix("."), held
+
+
+def _are_others(before: Sequence[Tensor], after: Sequence[Tensor]) -> bool:
+    return len(before) != len(after) or any(map(_differ, before, after))
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:

@@ -158,6 +158,11 @@ def test_all_methods_of_all_examples_are_checked() -> None:
         ("Grows", "purity", "a call in eval mode changes seen of the module"),
         ("Trains", "purity", "a call in eval mode changes its mode of the module"),
         ("KeepsTheFirst", "purity", "it gives something else than a fresh module: states.values differs"),
+        (
+            "KeepsTheLast",
+            "purity",
+            "it keeps `looked_at` of the last call, which two calls at once would mix up",
+        ),
         ("DeviceBound", "device", "on another device it mixes tensors of two devices at"),
         ("MakesOnTheHost", "device", "on another device it mixes tensors of two devices at"),
         ("StaysOnTheHost", "device", "on another device it gives states on the cpu"),
@@ -181,6 +186,10 @@ def test_a_broken_promise_is_named(implementation: str, promise: str, message: s
     assert "\n" not in broken[0].reason
     with pytest.raises(ConformanceError, match="offered breaks"):
         report.raise_for_failures()
+
+
+def test_a_table_that_is_made_once_for_each_size_is_fine() -> None:
+    assert outcomes(check("KeepsBySize"))["purity"] == "pass"
 
 
 def test_what_follows_from_a_wrong_signature_is_not_reported_again() -> None:
