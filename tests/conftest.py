@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# What torch built for the backend inductor is kept from test to test; an own folder leaves users' caches alone.
+os.environ.setdefault(
+    "TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), "composer-tests-inductor")
+)
 
 TINY = Path(__file__).with_name("tiny")
 SEPARATOR = 102

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,11 +12,6 @@ from compiled import Compiled, compiled
 from composer_compile.backends.tensorrt import tensorrt_builder, tensorrt_library, tensorrt_loader
 from composer_compile.backends.tensorrt.tensorrt_library import TensorRTLibrary
 from composer_compile.building import pool
-
-# What torch built for the backend inductor is kept from test to test; an own folder leaves users' caches alone.
-os.environ.setdefault(
-    "TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), "composer-tests-inductor")
-)
 
 DOCUMENT = """\
 composer: 1

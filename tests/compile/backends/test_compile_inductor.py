@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -42,6 +43,8 @@ def test_a_round_trip(small: Any, tmp_path: Path) -> None:
         path = tmp_path / "out" / program.file
         with pytest.raises(ArtifactError, match=r"reads \d+ weights"):
             InductorLoader().load(lambda: path, memoryview(path.read_bytes()), [], torch.device("cpu"))
+    kept = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"], "precompiled_headers")
+    assert list(kept.glob("*.h")), "the folder that is named keeps the headers for later commands"
 
 
 @pytest.mark.slow
