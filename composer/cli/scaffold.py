@@ -45,8 +45,9 @@ def write_new(path: Path, text: str, *, make_folder: bool = False) -> None:
     try:
         if make_folder:
             path.parent.mkdir(exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        content = text.encode()  # before there is a file
+        with path.open("xb") as file:
+            file.write(content)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from error
 

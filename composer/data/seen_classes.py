@@ -15,6 +15,7 @@ from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.recipes import data_recipe
 from composer.rows.media_root import path_below
+from composer.types.class_numbers import class_name
 
 __all__ = ["SeenClasses", "see_classes"]
 
@@ -66,7 +67,7 @@ def see_classes(data: str, label: str | None = None) -> SeenClasses:
                     "writes a document that tells classes: write your own, with an input of modality `array` as target"
                 )
             if isinstance(each, (str, int)) and str(each):
-                names.add(own[each] if own is not None and isinstance(each, int) else str(each))
+                names.add(own[each] if own is not None and isinstance(each, int) else class_name(each))
             if not value and not row.fault:
                 value, pictures = _value(row.values, column, table, data)
             if len(names) > MOST:
@@ -85,6 +86,9 @@ def _held(seen: SeenClasses, data: str) -> SeenClasses:
     if len(seen.classes) < 2:
         shown = f"one class, `{seen.classes[0]}`" if seen.classes else "no class"
         raise InputError(f"{data} has {shown} in `{seen.label}`: a class is told from others")
+    for name in seen.classes:
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise InputError(f"{data} has a class that is not valid Unicode, {name!a}: give it another name")
     return seen
 
 

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 
 from composer.graph.checked import VERBS, CheckedModule
 from composer.language import graphs_of, removal
-from composer.plugin import ModuleType
+from composer.plugin import Config, ModuleType
 from composer.problems import Edit, Note, Problem, YamlPath
 from composer.problems.suggest import listed, rename, suggest
+from composer.types import TooLargeError
 
 if TYPE_CHECKING:
     from composer.graph.callees import Callees
 
 __all__ = ["CalleeFaults"]
+
+SHOWN_DIGITS = 40
 
 
 @dataclass
@@ -206,11 +209,29 @@ class CalleeFaults:
         place = tree.place(named[0] if named else path)
         self.callees.findings.add(Problem("C206", "error", message, place, notes=notes))
 
+    def too_large(
+        self,
+        error: TooLargeError,
+        configs: Iterable[Config],
+        path: YamlPath,
+        what: str,
+        module: YamlPath | None,
+    ) -> None:
+        """C206 at the option that is a size which no tensor has."""
+        options = (option for config in configs for option in config)
+        sizes = [f"{name} {str(value)[:SHOWN_DIGITS]}" for name, value in options if _is_too_large(value)]
+        fault = f"{' and '.join(sizes)}: no tensor is as large" if sizes else str(error)
+        self.disagreement(fault, path, what, module)
+
     @cached_property
     def _called_by_name(self) -> frozenset[str]:
         """The names that `call` and `generate` write anywhere in the document, without methods."""
         nodes = (node for _, _, nodes in graphs_of(self.callees.document.shape) for node in nodes.values())
         return frozenset(str(node.call or node.generate).partition(".")[0] for node in nodes)
+
+
+def _is_too_large(value: object) -> bool:
+    return isinstance(value, int) and value >= TooLargeError.FIRST
 
 
 def _with_a_dot(text: str, modules: Mapping[str, CheckedModule]) -> str | None:

@@ -19,7 +19,7 @@ from composer.plugin.asking import PluginError, ask
 from composer.plugin.registry import Entry, Section
 from composer.problems import ComposerError, Findings, Problem, YamlPath
 from composer.problems.suggest import suggest
-from composer.types import Signature
+from composer.types import Signature, TooLargeError
 
 if TYPE_CHECKING:
     from composer.graph.callee_faults import CalleeFaults
@@ -372,7 +372,10 @@ class Callees:
         try:
             return ask(function, *arguments, what=what, accept=accept)
         except PluginError as error:
-            report_fault(self.findings, error, self.document.tree.place(path))
+            if isinstance(error.__cause__, TooLargeError):  # nobody's fault but that of the size
+                self._faults.too_large(error.__cause__, arguments, path, owner or what, module)
+            else:
+                report_fault(self.findings, error, self.document.tree.place(path))
         except ComposerError as error:  # the config and the options, each fine alone, do not go together
             self._faults.disagreement(str(error), path, owner or what, module)
         return None

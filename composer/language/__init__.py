@@ -17,6 +17,7 @@ from composer.language.models import (
     TaskShape,
     WeightsShape,
 )
+from composer.language.one_line import one_line
 from composer.language.parameters import key_of_parameter, removal, wrong_type
 from composer.language.resolving import Resolved, find_source, graphs_of, resolve
 from composer.language.roles import role_of
@@ -49,6 +50,7 @@ __all__ = [
     "graphs_of",
     "key_of_parameter",
     "nearest",
+    "one_line",
     "place_of",
     "read_source",
     "removal",

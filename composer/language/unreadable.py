@@ -85,6 +85,12 @@ def syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
         return Problem(
             "C002", "error", message, Place(source.name, line, column, line, column + 1), helps=helps
         )
+    if "duplicate anchor" in (error.context or "") and begin is not None:
+        message = "this anchor has a name that one before it has, and an alias could mean either"
+        notes_ = (Note(_character(source, begin), "the one before it"),)
+        return Problem(
+            "C002", "error", message, _character(source, mark), notes=notes_, helps=("rename one of the two",)
+        )
     notes = []
     if begin is not None and error.context and begin.line + 1 < line:
         notes.append(Note(_character(source, begin), error.context.replace("while parsing", "inside")))
@@ -112,10 +118,14 @@ def _syntax_hints(error: yaml.MarkedYAMLError, detail: str, text_line: str, colu
         hints.append("indent with spaces: YAML does not allow tabs")
     if "mapping values are not allowed" in detail:
         hints.append("quote a value that holds `: `, or check the indent of this line")
-    if "duplicate anchor" in detail or "undefined alias" in detail:
+    if "undefined alias" in detail:
         hints.append("an alias *name needs an anchor &name before it in the same file")
     found = text_line[column - 1 : column]
-    if error.context == "while parsing a quoted scalar":
+    if "invalid Unicode character escape" in detail:
+        hints.append(
+            "write the letter itself, or its whole number, `\\U0001F600`: JSON writes two halves, as `\\uD83D\\uDE00`"
+        )
+    elif error.context == "while parsing a quoted scalar":
         hints.append("in double quotes a backslash begins an escape: use single quotes, or `/` in a path")
     if "cannot start any token" in detail:
         hints.append(f"put a value that begins with `{found}` in quotes")

@@ -6,13 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from composer.problems import InputError
+from composer.problems.render.machine import json_text
 from composer.rows.row import GivenRow, hold_columns
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["ParquetRows", "write_parquet"]
 
@@ -89,20 +87,83 @@ def check_installed() -> None:
 
 
 def write_parquet(lines: Path, columns: Sequence[str], file: BinaryIO) -> None:
-    """Write answers, one JSON object of plain columns per line, as Parquet. Read twice, a part at a time."""
+    """Write answers, one JSON object of plain columns per line, as Parquet. Read a part at a time, several times.
+
+    A column has one type there. One whose values have several, or what no type holds, has texts: its values as JSON.
+    """
     library = _library()
     import pyarrow as pa
 
-    schema = pa.schema([pa.field(name, pa.null()) for name in columns])
-    for part in _parts(lines):
-        found = pa.Table.from_pylist(part).schema
-        schema = pa.unify_schemas([schema, found], promote_options="permissive")
+    types = _column_types(lines, columns)
     schema = pa.schema(
-        [field if field.type != pa.null() else field.with_type(pa.string()) for field in schema]
+        [pa.field(name, pa.string() if each is None else each) for name, each in types.items()]
     )
     with library.ParquetWriter(file, schema) as writer:
         for part in _parts(lines):
-            writer.write_table(pa.Table.from_pylist(part, schema=schema))
+            found = [_column([row.get(name) for row in part], each) for name, each in types.items()]
+            writer.write_table(pa.Table.from_arrays(found, schema=schema))
+
+
+def _column_types(lines: Path, columns: Sequence[str]) -> dict[str, Any]:
+    """The type that holds every value of each column; None where none does."""
+    import pyarrow as pa
+
+    types: dict[str, Any] = dict.fromkeys(columns, pa.null())
+    for look in (_widened, _held):  # what holds the values of every part is known behind the last one
+        for part in _parts(lines):
+            for name, type_ in types.items():
+                if type_ is not None:
+                    types[name] = look([row.get(name) for row in part], type_)
+    return {name: type_ if _is_storable(type_) else None for name, type_ in types.items()}
+
+
+def _is_storable(type_: Any) -> bool:
+    """Whether Parquet has the type: it has none for maps of which each is empty."""
+    import pyarrow as pa
+
+    if type_ is None or type_ == pa.null():
+        return False
+    try:
+        _library().ParquetWriter(pa.BufferOutputStream(), pa.schema([("column", type_)])).close()
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
+
+
+def _widened(values: list[Any], type_: Any) -> Any:
+    """The type that holds these values too; None where there is none."""
+    import pyarrow as pa
+
+    try:
+        both = [pa.schema([("column", each)]) for each in (type_, pa.array(values).type)]
+        return pa.unify_schemas(both, promote_options="permissive").types[0]
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError):
+        return None
+
+
+def _held(values: list[Any], type_: Any) -> Any:
+    """The type, where it holds these values as they are."""
+    import pyarrow as pa
+
+    try:
+        _column(values, type_)
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError):
+        return None
+    return type_
+
+
+def _column(values: list[Any], type_: Any) -> Any:
+    """Values as a column of a type, or of texts. Raises what pyarrow raises of a value that the type does not hold."""
+    import pyarrow as pa
+
+    if type_ is not None:
+        return pa.array(values, type_)
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else json_text(value, indent=None)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _parts(lines: Path) -> Iterator[list[dict[str, Any]]]:

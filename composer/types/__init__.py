@@ -2,7 +2,7 @@
 
 from composer.types.dims import UNBOUNDED, Dim, Floor, Product, Symbol
 from composer.types.kinds import BATCH, Field, Kind
-from composer.types.parsing import parse_dim, parse_form
+from composer.types.parsing import TooLargeError, parse_dim, parse_form
 from composer.types.ports import COUNTS, ITEMS, Port, PortType, Several, parse_port_type
 from composer.types.signature import Signature
 from composer.types.values import States, Tokens
@@ -25,6 +25,7 @@ __all__ = [
     "States",
     "Symbol",
     "Tokens",
+    "TooLargeError",
     "VocabularyIds",
     "parse_dim",
     "parse_form",

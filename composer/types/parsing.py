@@ -6,7 +6,7 @@ import re
 
 from composer.types.dims import Dim, Product
 
-__all__ = ["parse_dim", "parse_form"]
+__all__ = ["TooLargeError", "parse_dim", "parse_form"]
 
 _REST = r"(?P<number>\d+)|(?P<sign>//|[-+*()]))\s*"
 _TOKEN = re.compile(r"\s*(?:(?P<symbol>[A-Za-z_]\w*)|" + _REST, re.ASCII)
@@ -37,6 +37,12 @@ _CURES = (
     (r"([A-Za-z_]\w*)\s*[,; ]\s*([A-Za-z_]\w*)", r"write two dimensions: \1, \2"),
 )
 """Texts that are not dimensions, and what to write; compiled when the first one is met, since most starts meet none."""
+
+
+class TooLargeError(ValueError):
+    """A size that no tensor has: `FIRST` or more."""
+
+    FIRST = 10**MOST_DIGITS
 
 
 class _NotADimError(ValueError):
@@ -98,9 +104,12 @@ class _Reader:
         return Dim(self._number())
 
     def _number(self) -> int:
-        if not self.tokens or self.tokens[-1][0] != "number" or len(self.tokens[-1][1]) > MOST_DIGITS:
+        if not self.tokens or self.tokens[-1][0] != "number":
             raise _NotADimError
-        return int(self.tokens.pop()[1])
+        digits = self.tokens.pop()[1]
+        if len(digits) > MOST_DIGITS:
+            raise TooLargeError(f"{digits[:40]!r} is not a dimension: it is larger than any tensor")
+        return int(digits)
 
     def _taken(self, *wanted: str) -> str | None:
         """The next token, taken, where it is one of these signs."""
@@ -147,8 +156,6 @@ def _cure(text: str) -> str:
     """What to write in the place of a text that is not a dimension."""
     if text.lower() in _FREE:
         return "for a size that is not fixed write a symbol of your own, such as N"
-    if text.isdecimal() and len(text) > MOST_DIGITS:
-        return "it is larger than any tensor"
     for pattern, cure in _CURES:
         match = re.fullmatch(pattern, text, re.ASCII)
         if match is not None:

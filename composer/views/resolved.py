@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Iterator
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from composer.language import NodeShape, Resolved
+from composer.language import NodeShape, Resolved, one_line
 from composer.language.parameters import COMMAND_LINE
-from composer.language.schema12 import STR, resolve_scalar
 from composer.problems import Place
 from composer.problems.render.cells import clean, width_of
 
@@ -19,7 +15,6 @@ __all__ = ["resolved_text"]
 
 _INDENT = "  "
 _WIDEST = 88
-_PLAIN = re.compile(r"[A-Za-z_./$][\w./$-]*(?: [\w./$-]+)*")
 
 
 def resolved_text(document: Resolved, *, task: str | None = None) -> str:
@@ -115,7 +110,7 @@ class _Writer:
             if isinstance(place, Place) and place.file == COMMAND_LINE:
                 default = _scalar_text(value) if isinstance(value, ScalarNode) else "…"
                 origin = f"--set (default {default} at {_place(value)})"
-                yield f"{head} {_dumped(self.resolved.parameters[key.value])}", origin
+                yield f"{head} {one_line(self.resolved.parameters[key.value])}", origin
             else:
                 yield from self._entry(head, value, 1, filled=False)
 
@@ -142,14 +137,14 @@ class _Writer:
             self.active.pop()
 
     def _key(self, node: Node) -> str:
-        return _scalar_text(node) if isinstance(node, ScalarNode) else _dumped(str(node.value))
+        return _scalar_text(node) if isinstance(node, ScalarNode) else one_line(str(node.value))
 
     def _value(self, node: ScalarNode, filled: bool) -> str:
         name = self._parameter(node, filled)
         if name is None:
             return _scalar_text(node)
         value = self.resolved.parameters[name]
-        return _dumped(f"${value}" if isinstance(value, str) and value.startswith("$") else value)
+        return one_line(f"${value}" if isinstance(value, str) and value.startswith("$") else value)
 
     def _parameter(self, node: ScalarNode, filled: bool) -> str | None:
         name = node.value[1:]
@@ -172,19 +167,5 @@ def _place(node: Node) -> str:
 def _scalar_text(node: ScalarNode) -> str:
     """A scalar as it can be read again on one line: as written, where it was written plain."""
     if node.style in ("'", '"', "|", ">"):
-        return _dumped(node.value)
+        return one_line(node.value)
     return " ".join(node.value.split("\n")) or "null"
-
-
-def _dumped(value: object) -> str:
-    """A plain value as YAML 1.2 on one line."""
-    if isinstance(value, str):
-        plain = _PLAIN.fullmatch(value) and resolve_scalar(value) == STR
-        return value if plain else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_dumped(key)}: {_dumped(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_dumped, value)) + "]"
-    if isinstance(value, float) and not math.isfinite(value):
-        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
-    return json.dumps(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shlex
 from pathlib import Path
@@ -70,6 +71,17 @@ def test_whatever_the_file_is_called_its_document_is_right(
     suggested = shlex.split(made.out.split("next: ")[1].splitlines()[0])
     assert suggested[:2] == ["composer", "check"]
     assert composer(*suggested[1:]).code == 0
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "\u2028", "\x85", "\ufeff", "\udcff", "a\u202eb"])
+def test_a_name_that_no_document_can_hold_is_refused(composer, tmp_path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("text,label\nx,a\ny,b\n")
+    for options in ([], ["--data", "a.csv"]):
+        done = composer("new", f"{name}.yaml", *options)
+        assert (done.code, done.out) == (1, "")
+        assert "is not a name for a document: it has the character U+" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_a_classifier_has_the_classes_of_its_data(composer, tmp_path, monkeypatch) -> None:
@@ -148,6 +160,30 @@ def test_a_table_of_texts(
     train = next(line.split("composer ")[1] for line in made.out.splitlines() if "train a.yaml" in line)
     done = composer(*shlex.split(train), "--check", "--set", "hidden=8")
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        (True, False),
+        ("a\x85", "b\u2028"),
+        ("a\tb", "\x1b[31m"),
+        ("yes", "~"),
+        ("$a", "{b}"),
+        ("a, b", "#"),
+        ("\U0001f600", "\u202e"),
+    ],
+)
+def test_whatever_the_classes_are_called_their_rows_are_learned(
+    composer, tmp_path, monkeypatch, labels: tuple[object, object]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"text": f"text {n}", "label": labels[n % 2]} for n in range(40)]
+    Path("a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert composer("new", "a.yaml", "--data", "a.jsonl").code == 0
+    assert composer("check", "a.yaml").code == 0
+    done = composer("train", "a.yaml", "--data", "a.jsonl", "--check", "--set", "hidden=8")
+    assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.parametrize(

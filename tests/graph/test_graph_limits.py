@@ -186,3 +186,23 @@ def test_the_batch_is_the_dimension_that_the_kind_calls_so() -> None:
     }
     found = {name: each.symbols for name, each in free_dims(inputs, kinds, {}).items()}
     assert found == {"where.axes": ("A",), "batch": ("B",), "where.length": ("L",), "page.batch": ("P",)}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "column", "said"),
+    [("output_dim: %d", 45, "output_dim"), ("output_dim: 1, input_dim: %d", 59, "input_dim")],
+)
+def test_a_size_that_no_tensor_has_is_not_a_fault_of_the_plugin(sizes: str, column: int, said: str) -> None:
+    huge = str(10**20)
+    (error,) = checked(f"""\
+composer: 1
+modules:
+  m: {{uses: core.linear, with: {{{sizes.replace("%d", huge)}}}}}
+tasks:
+  t:
+    inputs: {{f: {{modality: array, with: {{kind: states, dims: [B, N, 8]}}}}}}
+    nodes: {{s: {{call: m, inputs: f}}}}
+    outputs: {{s: s}}
+""").problems
+    assert (error.code, error.place.line, error.place.column) == ("C206", 3, column)
+    assert f"{said} {huge}: no tensor is as large" in error.message

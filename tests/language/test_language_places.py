@@ -67,6 +67,19 @@ def test_an_unknown_alias_is_explained() -> None:
     assert (problem.code, problem.place.line, problem.place.column) == ("C002", 2, 17)
 
 
+def test_an_anchor_that_is_given_twice_is_told_with_the_first() -> None:
+    (problem,) = checked("composer: 1\nparameters: {a: &x 1,\n  b: &x 2}\n").problems
+    assert (problem.code, problem.place.line, problem.place.column) == ("C002", 3, 6)
+    assert [(note.place.line, note.place.column) for note in problem.notes] == [(2, 17)]
+    assert "a name that one before it has" in problem.message
+
+
+def test_an_escape_of_json_that_is_none_of_yaml_is_explained() -> None:
+    (problem,) = checked('{"composer": 1, "summary": "\\ud83d\\ude00"}').problems
+    assert problem.code == "C002"
+    assert "\\U0001F600" in problem.helps[0]
+
+
 @pytest.mark.parametrize(
     ("line", "column", "code"),
     [

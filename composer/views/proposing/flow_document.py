@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
+from composer.language import one_line
 from composer.views.proposing.flow_objectives import FlowObjective
 from composer.views.proposing.flow_sizes import FlowSizes
 from composer.views.proposing.flows import CallFlow, FlowCall, FlowValue
 from composer.views.proposing.offered_calls import OfferedInput
 
 __all__ = ["FlowDocument"]
-
-_OTHER_VALUES = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 @dataclass
@@ -44,7 +41,7 @@ class FlowDocument:
 
     def text(self, name: str) -> str:
         """The whole document."""
-        lines = ["composer: 1", f"name: {_scalar(name)}", f"summary: {_scalar(self.summary)}", ""]
+        lines = ["composer: 1", f"name: {one_line(name)}", f"summary: {one_line(self.summary)}", ""]
         if self.sizes.parameters:
             lines += [
                 "parameters:",
@@ -56,13 +53,13 @@ class FlowDocument:
             for type_id, module in self.modules.items():
                 with_ = self.sizes.owners[type_id].with_
                 lines.append(
-                    f"  {module}: " + _flow_map({"uses": type_id, **({"with": with_} if with_ else {})})
+                    f"  {module}: " + one_line({"uses": type_id, **({"with": with_} if with_ else {})})
                 )
             lines.append("")
         lines += ["tasks:", f"  {self.task}:", "    inputs:", *self._input_lines(self.inputs, "      ")]
         lines += ["    nodes:", *(f"      {line}" for line in self.node_lines)]
         outputs = {key: self._reference(value) for key, value in self._outputs().items()}
-        lines.append(f"    outputs: {_flow_map(outputs)}")
+        lines.append(f"    outputs: {one_line(outputs)}")
         lines += self._training_lines()
         return "\n".join(lines) + "\n"
 
@@ -70,7 +67,7 @@ class FlowDocument:
         for key, given in inputs.items():
             with_ = self.sizes.owners[key].with_
             entry = {"modality": given.modality.id, **({"with": with_} if with_ else {})}
-            yield f"{indent}{key}: {_flow_map(entry)}"
+            yield f"{indent}{key}: {one_line(entry)}"
 
     def _training_lines(self) -> Iterator[str]:
         """What only training and scoring read of the task."""
@@ -83,7 +80,7 @@ class FlowDocument:
         yield from ("      nodes:", *(f"        {line}" for line in self.objective_lines))
         yield f"      loss: {self._reference(training.loss)}"
         if training.evaluation:
-            yield f"    evaluation: {_flow_map(training.evaluation)}"
+            yield f"    evaluation: {one_line(training.evaluation)}"
 
     @property
     def task(self) -> str:
@@ -109,7 +106,7 @@ class FlowDocument:
         return {value: name for name, value in self._outputs().items()}
 
     def _lines_of(self, calls: Sequence[FlowCall]) -> list[str]:
-        return [f"{self.nodes[call]}: {_flow_map(self._node(call))}" for call in calls]
+        return [f"{self.nodes[call]}: {one_line(self._node(call))}" for call in calls]
 
     def _node(self, call: FlowCall) -> dict[str, object]:
         offered = call.offered
@@ -155,21 +152,3 @@ def _free(name: str, taken: set[str]) -> str:
     found = next(n for n in chain((name,), numbered) if n not in taken)
     taken.add(found)
     return found
-
-
-def _flow_map(values: Mapping[str, object]) -> str:
-    return "{" + ", ".join(f"{key}: {_flow_value(value)}" for key, value in values.items()) + "}"
-
-
-def _flow_value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return _flow_map(value)
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_flow_value, value)) + "]"
-    return _scalar(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _scalar(text: str) -> str:
-    """A text as YAML reads it back: quoted where it would be another value."""
-    plain = re.fullmatch(r"\$?[A-Za-z][\w. -]*", text, re.ASCII) and text.lower() not in _OTHER_VALUES
-    return text if plain and text == text.strip() else json.dumps(text, ensure_ascii=False)
