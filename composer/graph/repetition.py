@@ -23,6 +23,7 @@ __all__ = [
     "of_other_items",
     "other_way_round",
     "repetition",
+    "rows_as_answers",
     "take_several",
     "values_as_answers",
     "values_as_samples",
@@ -147,6 +148,17 @@ def values_as_answers(
     notes = tuple(Note(tree.place((*path, name)), "the same") for name in outputs if name != first)
     helps = (_how_many(input_, several), *merge_help(text_of(outputs[first]), input_, types[first]))
     return Problem("C271", "error", message, tree.place((*path, first)), notes=notes, helps=helps)
+
+
+def rows_as_answers(checker: EdgeChecker, name: str, endpoint: Endpoint, path: YamlPath) -> Problem:
+    """C271: an output has rows that a node makes, of which nobody knows whose samples they are."""
+    message = (
+        f"output `{name}` is {shown(checker.types[endpoint])}: it does not have one entry for each sample"
+    )
+    helps = (
+        "show what stands before the node that makes other rows than it reads, or what puts them together",
+    )
+    return Problem("C271", "error", message, checker.document.tree.place((*path, name)), helps=helps)
 
 
 def merge_help(source: str, input_: str, given: PortType) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from composer.graph.task_warnings import warn_beyond_defaults, warn_unused
 from composer.graph.wires import Wire, Wires
 from composer.language import InputShape, NodeShape, TaskShape
 from composer.problems import Findings, Problem, Scope, YamlPath
-from composer.types import Port
+from composer.types import Dim, Port, PortType
 
 if TYPE_CHECKING:
     from composer.graph.expanding import Expansion
@@ -347,15 +347,27 @@ class TaskChecker:
                 continue
             type_ = self.edges.types.get(endpoint)
             input_ = None if type_ is None else self.edges.counted_by_values(type_)
-            if input_ is None:
+            if input_ is not None:
+                values.setdefault(input_, {})[name] = endpoint
+            elif type_ is None or self._is_by_sample(type_):
                 found[name] = endpoint
             else:
-                values.setdefault(input_, {})[name] = endpoint
+                from composer.graph.repetition import rows_as_answers
+
+                self.findings.add(rows_as_answers(self.edges, name, endpoint, (*path, "outputs")))
         for input_, outputs in values.items():
             from composer.graph.repetition import values_as_answers
 
             self.findings.add(values_as_answers(self.edges, input_, outputs, (*path, "outputs")))
         return found
+
+    def _is_by_sample(self, type_: PortType) -> bool:
+        """Whether the rows of a port are the samples of an input. A piece may give others, which a node makes."""
+        kind, solver = self.callees.registry.kinds.get(type_.kind), self.edges.solver
+        rows = None if kind is None else kind.batch_of(type_.dims)
+        if rows is None or rows.is_number or self.path[0] == "pieces":
+            return True
+        return any(solver.normal(rows) == solver.normal(Dim.of(symbol)) for symbol in solver.samples)
 
     def _loss(self, path: YamlPath) -> Endpoint | None:
         objective = self.shape.objective

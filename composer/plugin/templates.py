@@ -33,6 +33,8 @@ def template_parts(template: str) -> list[str | Placeholder]:
             raise ValueError(
                 f"{template!r:.80} is not a template: `{{{name}}}` is not a placeholder; write {{name}}"
             )
+        if name == "self":  # fields are keyword arguments of a method
+            raise ValueError(f"{template!r:.80} is not a template: no field can be called `self`; rename it")
         found.append(Placeholder(name))
     return found
 

@@ -39,7 +39,9 @@ def test_a_template_names_its_inputs() -> None:
     assert list(signature(config).inputs) == ["b", "a"]
 
 
-@pytest.mark.parametrize("template", ["no field", "{a.b}", "{}", "{a", "a} {b}", "{a!r}", "{a:3}", "{0}"])
+@pytest.mark.parametrize(
+    "template", ["no field", "{self}", "{a.b}", "{}", "{a", "a} {b}", "{a!r}", "{a:3}", "{0}"]
+)
 def test_a_template_takes_names_alone(template: str) -> None:
     with pytest.raises(ValidationError):
         node("core.text_template", template=template)
