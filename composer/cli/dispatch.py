@@ -169,6 +169,7 @@ def _run_command(name: str, rest: list[str], *, ends: bool) -> int:
         return stop.code if isinstance(stop.code, int) else USAGE
     parsed.words = (name, *rest)
     try:
+        _hold_folder()
         with own_output(ends=ends):
             return int(command.run(parsed))
     except ComposerError as error:
@@ -180,6 +181,16 @@ def _run_command(name: str, rest: list[str], *, ends: bool) -> int:
         raise
     except (Exception, SystemExit) as error:
         return _unexpected(error)
+
+
+def _hold_folder() -> None:
+    """Raise InputError where the working directory is gone: relative paths and some libraries need one."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        from composer.problems import InputError
+
+        raise InputError("the folder that this command runs in was removed: `cd` to another one") from None
 
 
 def _unexpected(error: Exception | SystemExit) -> int:

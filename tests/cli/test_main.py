@@ -129,3 +129,16 @@ def test_a_terminal_without_the_letters_gets_marks_in_their_place(document: Path
     )
     assert (done.returncode, done.stderr) == (1, b"")
     assert b"error[C005]" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["check", "quickstart"], ["new"], ["run", "quickstart:image-qa"]])
+def test_a_folder_that_was_removed_is_one_sentence(
+    composer, tmp_path, monkeypatch, command: list[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    done = composer(*command)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "composer: error: the folder that this command runs in was removed: `cd` to another one\n"
