@@ -195,7 +195,7 @@ def _hold_folder() -> None:
 
 def _unexpected(error: Exception | SystemExit) -> int:
     """Print one sentence for what a plugin or the system did; whatever else comes here is our own fault and raised."""
-    from composer.cli.foreign import plugin_at_fault
+    from composer.cli.foreign import is_of_a_library, plugin_at_fault
 
     found = plugin_at_fault(error)
     if found is not None:
@@ -206,6 +206,8 @@ def _unexpected(error: Exception | SystemExit) -> int:
         complain(f"{subject}{error.strerror or error}")
     elif isinstance(error, SystemExit):  # no command ends the program: code that a library brought did
         complain(f"code that a plugin or a library brought ended the program (SystemExit: {error.code})")
+    elif isinstance(error, ImportError) and is_of_a_library(error):
+        complain(f"a library cannot be loaded: {error}")
     else:
         raise error
     return PROBLEMS

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from composer.plugin import Registry
     from composer.plugin.registry import Origin
 
-__all__ = ["plugin_at_fault"]
+__all__ = ["is_of_a_library", "plugin_at_fault"]
 
 OURS = "multimodal-composer"
 
@@ -28,6 +28,13 @@ def plugin_at_fault(error: BaseException) -> str | None:
             where = place_of_fault(error)
             return f"the plugin {origin} failed: it {fault_of(error)}" + (f" ({where})" if where else "")
     return None
+
+
+def is_of_a_library(error: ImportError) -> bool:
+    """Whether a library fails to import what is its own: a system without memory for it, or without a part of it."""
+    frames = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    package = next((name for name in reversed(frames) if not name.startswith("importlib.")), "")
+    return not package.partition(".")[0].startswith("composer")
 
 
 def _packages(registry: Registry) -> Iterator[tuple[Origin, str]]:

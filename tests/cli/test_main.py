@@ -141,4 +141,23 @@ def test_a_folder_that_was_removed_is_one_sentence(
     folder.rmdir()
     done = composer(*command)
     assert (done.code, done.out) == (1, "")
-    assert done.err == "composer: error: the folder that this command runs in was removed: `cd` to another one\n"
+    assert (
+        done.err == "composer: error: the folder that this command runs in was removed: `cd` to another one\n"
+    )
+
+
+def test_a_library_that_cannot_be_loaded_is_one_sentence(composer, tmp_path, monkeypatch) -> None:
+    (tmp_path / "networkx_of_ours.py").write_text("raise ImportError('libodd.so: failed to map segment')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run(_: object) -> int:
+        import networkx_of_ours  # type: ignore[import-not-found]
+
+        return int(networkx_of_ours.code)
+
+    monkeypatch.setattr("composer.cli.explain.run", run)
+    done = composer("explain")
+    assert (done.code, done.err) == (
+        1,
+        "composer: error: a library cannot be loaded: libodd.so: failed to map segment\n",
+    )
