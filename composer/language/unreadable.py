@@ -85,7 +85,7 @@ def syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
         return Problem(
             "C002", "error", message, Place(source.name, line, column, line, column + 1), helps=helps
         )
-    if "duplicate anchor" in (error.context or "") and begin is not None:
+    if "duplicate anchor" in (error.context or "") and begin is not None and mark is not None:
         message = "this anchor has a name that one before it has, and an alias could mean either"
         notes_ = (Note(_character(source, begin), "the one before it"),)
         return Problem(

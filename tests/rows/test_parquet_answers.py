@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from composer.rows import RowAnswer
-from composer.rows.answer_lines import format_of
+from composer.rows.answer_lines import FlatLines
 from composer.rows.parquet import write_parquet
 
 ODD_COLUMNS: dict[str, list[object]] = {
@@ -36,7 +36,7 @@ def test_a_column_of_parquet_holds_whatever_the_rows_hold(
         RowAnswer(n, id=value, kept={"odd": value}, outputs={"answer": "a"})
         for n, value in enumerate(values, 1)
     ]
-    format = format_of(tmp_path / "out.parquet", ["answer"], ["odd"])
+    format = FlatLines(["answer"], ["odd"], None)
     (tmp_path / "lines").write_bytes(b"".join(map(format.line, answers)))
     with (tmp_path / "out.parquet").open("wb") as file:
         write_parquet(tmp_path / "lines", format.columns(), file)
