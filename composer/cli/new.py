@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from composer.cli.scaffold import refuse_existing, write_file
-    from composer.language import one_line
+    from composer.language.yaml_line import yaml_line
     from composer.problems import InputError
 
     path: Path = args.path
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         return _classifier(args)
     if args.recipe:
         refuse_existing(recipe)
-    words = {"NAME": one_line(path.stem), "FILE": shlex.quote(path.name)}
+    words = {"NAME": yaml_line(path.stem), "FILE": shlex.quote(path.name)}
     write_file(path, TEMPLATES / "document.yaml.template", words)
     next_ = [
         f"check {written}",
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     say(f"wrote {path}")
     if args.recipe:
-        words["DOCUMENT"] = one_line(f"../{path.name}")
+        words["DOCUMENT"] = yaml_line(f"../{path.name}")
         write_file(recipe, TEMPLATES / "recipe.yaml.template", words, make_folder=True)
         say(f"wrote {recipe}")
         next_.append(f"train {written} --out trained")
@@ -93,7 +93,7 @@ def _classifier(args: argparse.Namespace) -> int:
     """Write a classifier with the classes of data."""
     from composer.cli.scaffold import refuse_existing, write_file
     from composer.data.seen_classes import see_classes
-    from composer.language import one_line
+    from composer.language.yaml_line import yaml_line
 
     path: Path = args.path
     refuse_existing(path)
@@ -101,9 +101,9 @@ def _classifier(args: argparse.Namespace) -> int:
     taken = "photo" if seen.pictures else "text"
     value, label = (_identifier(seen.value, taken), _identifier(seen.label, "label"))
     words = {
-        "NAME": one_line(path.stem),
+        "NAME": yaml_line(path.stem),
         "FILE": shlex.quote(path.name),
-        "CLASSES": one_line(seen.classes),
+        "CLASSES": yaml_line(seen.classes),
         "COUNT": str(len(seen.classes)),
         "INPUT": value,
         "LABEL": label if label != value else f"{label}_class",
@@ -143,9 +143,9 @@ def _is_installed(package: str) -> bool:
 
 def _identifier(name: str, otherwise: str) -> str:
     """A column as the name of an input; another one where it could not be one."""
-    from composer.language import one_line
+    from composer.language.yaml_line import yaml_line
 
-    is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) and one_line(name) == name
+    is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) and yaml_line(name) == name
     return name if is_name else otherwise
 
 

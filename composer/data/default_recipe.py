@@ -9,7 +9,7 @@ from types import MappingProxyType
 from composer.data.format_table import relative_data
 from composer.graph import CheckedTask
 from composer.graph.checked import split_part
-from composer.language import one_line
+from composer.language.yaml_line import yaml_line
 from composer.recipes import DataRecipe, TaskRecipe
 
 __all__ = ["Defaults", "data_text", "defaults_of", "recipe_text"]
@@ -71,7 +71,7 @@ def recipe_text(
     why = "" if "learning_rate" in asked else f"   # {defaults.why}"
     lines = [
         "# What `composer train` does with these data. Every key is told in docs/training.md.",
-        f"document: {one_line(document)}",
+        f"document: {yaml_line(document)}",
         f"epochs: {epochs}",
         f"learning_rate: {_number(rate)}{why}",
         f"warmup: {_number(asked.get('warmup', WARMUP))}",
@@ -79,7 +79,7 @@ def recipe_text(
         *_validation(defaults, task),
         *([f"seed: {asked['seed']}"] if "seed" in asked else []),
         "tasks:",
-        f"  {one_line(task.name)}:",
+        f"  {yaml_line(task.name)}:",
         *(f"    {line}" for line in data_text(data, folder)),
         f"    batch: {asked.get('batch', defaults.batch)}",
         *_scoring(task),
@@ -91,7 +91,7 @@ def _groups(defaults: Defaults, asked: Mapping[str, object]) -> list[str]:
     """A rate of their own for what begins fresh beside trained weights, which tolerate a small one alone."""
     if not defaults.fresh or "learning_rate" in asked:
         return []
-    names = ", ".join(map(one_line, defaults.fresh))
+    names = ", ".join(map(yaml_line, defaults.fresh))
     return [f"optimizer: {{groups: [{{weights: [{names}], learning_rate: {_number(FRESH)}}}]}}"]
 
 
@@ -100,7 +100,7 @@ def _validation(defaults: Defaults, task: CheckedTask) -> list[str]:
     if not defaults.validated:
         return []
     most = f", samples: {MOST_VALIDATED}" if defaults.validated > MOST_VALIDATED else ""
-    return [f"validation: {{every: 1 epoch, loss: true, best: {one_line(f'{task.name}.loss')}{most}}}"]
+    return [f"validation: {{every: 1 epoch, loss: true, best: {yaml_line(f'{task.name}.loss')}{most}}}"]
 
 
 def data_text(data: DataRecipe, folder: Path) -> list[str]:
@@ -113,11 +113,11 @@ def data_text(data: DataRecipe, folder: Path) -> list[str]:
     if set(files) == {""}:
         shown = files[""][0] if len(files[""]) == 1 else files[""]
     if not written and not isinstance(shown, dict):  # the short form
-        return [f"data: {one_line(shown)}"]
+        return [f"data: {yaml_line(shown)}"]
     return [
         "data:",
-        f"  files: {one_line(shown)}",
-        *(f"  {key}: {one_line(value)}" for key, value in written.items()),
+        f"  files: {yaml_line(shown)}",
+        *(f"  {key}: {yaml_line(value)}" for key, value in written.items()),
     ]
 
 

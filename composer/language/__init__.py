@@ -17,7 +17,6 @@ from composer.language.models import (
     TaskShape,
     WeightsShape,
 )
-from composer.language.one_line import one_line
 from composer.language.parameters import key_of_parameter, removal, wrong_type
 from composer.language.resolving import Resolved, find_source, graphs_of, resolve
 from composer.language.roles import role_of
@@ -50,7 +49,6 @@ __all__ = [
     "graphs_of",
     "key_of_parameter",
     "nearest",
-    "one_line",
     "place_of",
     "read_source",
     "removal",

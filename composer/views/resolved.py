@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from composer.language import NodeShape, Resolved, one_line
+from composer.language import NodeShape, Resolved
 from composer.language.parameters import COMMAND_LINE
+from composer.language.yaml_line import yaml_line
 from composer.problems import Place
 from composer.problems.render.cells import clean, width_of
 
@@ -110,7 +111,7 @@ class _Writer:
             if isinstance(place, Place) and place.file == COMMAND_LINE:
                 default = _scalar_text(value) if isinstance(value, ScalarNode) else "…"
                 origin = f"--set (default {default} at {_place(value)})"
-                yield f"{head} {one_line(self.resolved.parameters[key.value])}", origin
+                yield f"{head} {yaml_line(self.resolved.parameters[key.value])}", origin
             else:
                 yield from self._entry(head, value, 1, filled=False)
 
@@ -137,14 +138,14 @@ class _Writer:
             self.active.pop()
 
     def _key(self, node: Node) -> str:
-        return _scalar_text(node) if isinstance(node, ScalarNode) else one_line(str(node.value))
+        return _scalar_text(node) if isinstance(node, ScalarNode) else yaml_line(str(node.value))
 
     def _value(self, node: ScalarNode, filled: bool) -> str:
         name = self._parameter(node, filled)
         if name is None:
             return _scalar_text(node)
         value = self.resolved.parameters[name]
-        return one_line(f"${value}" if isinstance(value, str) and value.startswith("$") else value)
+        return yaml_line(f"${value}" if isinstance(value, str) and value.startswith("$") else value)
 
     def _parameter(self, node: ScalarNode, filled: bool) -> str | None:
         name = node.value[1:]
@@ -167,5 +168,5 @@ def _place(node: Node) -> str:
 def _scalar_text(node: ScalarNode) -> str:
     """A scalar as it can be read again on one line: as written, where it was written plain."""
     if node.style in ("'", '"', "|", ">"):
-        return one_line(node.value)
+        return yaml_line(node.value)
     return " ".join(node.value.split("\n")) or "null"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
-from composer.language import one_line
+from composer.language.yaml_line import yaml_line
 from composer.views.proposing.flow_objectives import FlowObjective
 from composer.views.proposing.flow_sizes import FlowSizes
 from composer.views.proposing.flows import CallFlow, FlowCall, FlowValue
@@ -41,7 +41,7 @@ class FlowDocument:
 
     def text(self, name: str) -> str:
         """The whole document."""
-        lines = ["composer: 1", f"name: {one_line(name)}", f"summary: {one_line(self.summary)}", ""]
+        lines = ["composer: 1", f"name: {yaml_line(name)}", f"summary: {yaml_line(self.summary)}", ""]
         if self.sizes.parameters:
             lines += [
                 "parameters:",
@@ -53,13 +53,13 @@ class FlowDocument:
             for type_id, module in self.modules.items():
                 with_ = self.sizes.owners[type_id].with_
                 lines.append(
-                    f"  {module}: " + one_line({"uses": type_id, **({"with": with_} if with_ else {})})
+                    f"  {module}: " + yaml_line({"uses": type_id, **({"with": with_} if with_ else {})})
                 )
             lines.append("")
         lines += ["tasks:", f"  {self.task}:", "    inputs:", *self._input_lines(self.inputs, "      ")]
         lines += ["    nodes:", *(f"      {line}" for line in self.node_lines)]
         outputs = {key: self._reference(value) for key, value in self._outputs().items()}
-        lines.append(f"    outputs: {one_line(outputs)}")
+        lines.append(f"    outputs: {yaml_line(outputs)}")
         lines += self._training_lines()
         return "\n".join(lines) + "\n"
 
@@ -67,7 +67,7 @@ class FlowDocument:
         for key, given in inputs.items():
             with_ = self.sizes.owners[key].with_
             entry = {"modality": given.modality.id, **({"with": with_} if with_ else {})}
-            yield f"{indent}{key}: {one_line(entry)}"
+            yield f"{indent}{key}: {yaml_line(entry)}"
 
     def _training_lines(self) -> Iterator[str]:
         """What only training and scoring read of the task."""
@@ -80,7 +80,7 @@ class FlowDocument:
         yield from ("      nodes:", *(f"        {line}" for line in self.objective_lines))
         yield f"      loss: {self._reference(training.loss)}"
         if training.evaluation:
-            yield f"    evaluation: {one_line(training.evaluation)}"
+            yield f"    evaluation: {yaml_line(training.evaluation)}"
 
     @property
     def task(self) -> str:
@@ -106,7 +106,7 @@ class FlowDocument:
         return {value: name for name, value in self._outputs().items()}
 
     def _lines_of(self, calls: Sequence[FlowCall]) -> list[str]:
-        return [f"{self.nodes[call]}: {one_line(self._node(call))}" for call in calls]
+        return [f"{self.nodes[call]}: {yaml_line(self._node(call))}" for call in calls]
 
     def _node(self, call: FlowCall) -> dict[str, object]:
         offered = call.offered

@@ -6,7 +6,7 @@ from documents import resolved
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composer.language import one_line
+from composer.language.yaml_line import yaml_line
 
 ODD = [
     "",
@@ -37,7 +37,7 @@ VALUES = st.recursive(
 @given(value=VALUES)
 @settings(max_examples=300, deadline=None)
 def test_what_is_written_is_read_back(value: object) -> None:
-    text = f"composer: 1\nparameters: {{a: {one_line([value])}}}\n"
+    text = f"composer: 1\nparameters: {{a: {yaml_line([value])}}}\n"
     assert len(text.splitlines()) == 2
     found = resolved(text).parameters["a"]
     assert found == [value]

@@ -9,21 +9,21 @@ from collections.abc import Mapping
 
 from composer.language.schema12 import STR, resolve_scalar
 
-__all__ = ["one_line"]
+__all__ = ["yaml_line"]
 
 _PLAIN = re.compile(r"[A-Za-z_./$][\w./$-]*(?: [\w./$-]+)*", re.ASCII)
 _WORDS_OF_1_1 = frozenset({"yes", "no", "on", "off", "y", "n"})
 """Truth values to readers of YAML 1.1, beside those of 1.2."""
 
 
-def one_line(value: object) -> str:
+def yaml_line(value: object) -> str:
     """Texts in quotes where they need some, maps and lists in their short form, and JSON for all else."""
     if isinstance(value, str):
         return value if _is_plain(value) else _quoted(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{one_line(key)}: {one_line(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{yaml_line(key)}: {yaml_line(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(one_line, value)) + "]"
+        return "[" + ", ".join(map(yaml_line, value)) + "]"
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     return json.dumps(value)
