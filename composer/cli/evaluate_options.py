@@ -117,7 +117,8 @@ def add_kept(parser: argparse.ArgumentParser) -> None:
     kept.add_argument(
         "--resume",
         action="store_true",
-        help="go on although rows came to the file, or on another device; never with another model or other options",
+        help="go on although rows came to the file or changed (those are asked again), or on another device; "
+        "never with another model or other options",
     )
     kept.add_argument(
         "--retry", action="store_true", help="ask rows again that failed, and keep the others' answers"

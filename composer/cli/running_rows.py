@@ -76,7 +76,8 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
     rows.add_argument(
         "--resume",
         action="store_true",
-        help="go on although rows came to the file, or on another device; never with another model or other options",
+        help="go on although rows came to the file or changed (those are asked again), or on another device; "
+        "never with another model or other options",
     )
     rows.add_argument(
         "--retry",

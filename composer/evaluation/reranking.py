@@ -93,10 +93,13 @@ class _Pairs:
         inputs: tuple[dict[str, str], dict[str, str]],
     ) -> None:
         self.name, self.folder = f"pairs of {source.name}", source.folder
+        self._source = source
         self._rows, self._sides, self._numbers, self._best, self._inputs = rows, sides, numbers, best, inputs
 
     def survey(self) -> tuple[int, str]:
-        return self._best.size, hashlib.sha256(self._best.tobytes()).hexdigest()
+        made_of = hashlib.sha256(self._best.tobytes())
+        made_of.update(self._source.survey()[1].encode())
+        return self._best.size, made_of.hexdigest()
 
     def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
         top = self._best.shape[1]

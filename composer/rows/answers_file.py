@@ -2,7 +2,8 @@
 
 Beside `answers.jsonl` lies `answers.jsonl.progress`: first what was asked, so that no run goes on with answers of
 another; then how many rows are in the file and how many bytes they take, and the answers of rows that came before
-their turn. What a killed process leaves behind those bytes is cut off.
+their turn. What a killed process leaves behind those bytes is cut off. `answers.jsonl.digests` says what every row held
+when it was asked.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from composer.problems.render.machine import json_text
 from composer.rows.answer_lines import AnswerFormat
 from composer.rows.plain_values import plain
 from composer.rows.row import RowAnswer
+from composer.rows.row_contents import RowContents
 from composer.rows.rows_asked import Asked
 
 __all__ = ["AnswersFile", "Counts"]
@@ -72,6 +74,7 @@ class AnswersFile:
         """Rows that had failed and are asked again, where that is wished."""
         self._bytes = 0
         self._file: IO[bytes] | None = None
+        self._contents: RowContents | None = None
         self._progress = path.with_name(f"{path.name}.progress")
         # Parquet is written whole when all rows are answered; until then its lines are kept beside it.
         self._lines = path.with_name(f"{path.name}.lines") if path.suffix.lower() == ".parquet" else path
@@ -113,7 +116,12 @@ class AnswersFile:
         else:
             self._go_on(found, resume)
             if retry:
-                self._forget_failed()
+                self.retried = self._forget(lambda row, right: not right)
+        self._contents = RowContents(self.path.with_name(f"{self.path.name}.digests"), anew=found is None)
+        self._commit_and_cut()
+
+    def _commit_and_cut(self) -> None:
+        assert self._file is not None
         # Before anything is cut off, so that a process that is killed here has lost nothing.
         self._commit()
         self._file.truncate(self._bytes)
@@ -138,20 +146,41 @@ class AnswersFile:
         replace_file(self._lines, write)
         return self._lines.stat().st_size
 
-    def _forget_failed(self) -> None:
-        """Leave rows that failed unanswered. What is behind the first of them waits for its turn."""
+    def _forget(self, which: Callable[[int, bool], bool]) -> int:
+        """Leave rows unanswered, by their number and whether they are answers; what is behind the first of them waits
+        for its turn. Returns how many.
+        """
         assert self._file is not None
         self._file.seek(0)
         content = self._file.read(self._bytes)
         lines = list(self.format.written(content[len(self.format.head) :]))
         if len(lines) != self.written:
             raise InputError(f"{self.path} was changed since it was written: begin anew with --overwrite")
-        first = next((n for n, (_, right) in enumerate(lines) if not right), len(lines))
+        first = next((n for n, (_, right) in enumerate(lines) if which(n + 1, right)), len(lines))
         later = dict(enumerate(lines[first:], first + 1)) | self.early
-        self.early = {row: kept for row, kept in later.items() if kept[1]}
-        self.retried = len(later) - len(self.early)
-        self.written, self.counts = first, Counts(first)
+        self.early = {row: kept for row, kept in later.items() if not which(row, kept[1])}
+        right = sum(right for _, right in lines[:first])
+        self.written, self.counts = first, Counts(right, first - right)
         self._bytes = len(self.format.head) + sum(len(line) for line, _ in lines[:first]) if first else 0
+        return len(later) - len(self.early)
+
+    def ask_again(self, rows: Collection[int]) -> None:
+        """Leave these rows unanswered, and keep the answers of the others."""
+        with _told(self.path, self.begun):
+            self._forget(lambda row, _: row in rows)
+            self._commit_and_cut()
+
+    def note(self, row: int, content: bytes) -> None:
+        """Keep what a row holds that is to be asked."""
+        assert self._contents is not None
+        with _told(self.path, self.begun):
+            self._contents.note(row, content)
+
+    def is_same(self, row: int, content: bytes) -> bool:
+        """Whether a row that is answered held this when it was asked."""
+        assert self._contents is not None
+        with _told(self.path, self.begun):
+            return self._contents.is_same(row, content)
 
     def _go_on(self, found: _Progress, resume: bool) -> None:
         found.asked.hold_same(self.asked, self.path, resume=resume)
@@ -166,6 +195,11 @@ class AnswersFile:
     def begun(self) -> int:
         """How many rows are answered, those too whose turn has not come."""
         return self.written + len(self.early)
+
+    @property
+    def last(self) -> int:
+        """The last row that is answered."""
+        return max(self.early, default=self.written)
 
     def is_done(self, row: int) -> bool:
         return row <= self.written or row in self.early
@@ -239,9 +273,10 @@ class AnswersFile:
 
     def close(self) -> None:
         """Let others write; closing twice is fine."""
-        if self._file is not None:
-            with suppress(OSError):  # what a full disk did not take is told already
-                self._file.close()
+        for file in (self._file, self._contents):
+            if file is not None:
+                with suppress(OSError):  # what a full disk did not take is told already
+                    file.close()
 
     def __enter__(self) -> Self:
         return self

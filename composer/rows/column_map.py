@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Protocol
 
@@ -80,6 +81,12 @@ class ColumnMap:
     """Columns that nothing reads."""
     may_be_absent: Collection[str] = ()
     """Inputs that a row may leave out, or have no value for."""
+
+    @cached_property
+    def read(self) -> tuple[str, ...]:
+        """The columns of which an answer, or what stands beside it, is made."""
+        used = {each for columns in self.columns.values() for each in _several(columns)}
+        return tuple(sorted({*used, *self.kept, *([] if self.id is None else [self.id])}))
 
     def asked(self, row: GivenRow) -> AskedRow:
         """The row as the task is asked it; a value that is missing or cannot be used is its fault."""

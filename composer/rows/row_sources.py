@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from itertools import islice
 from pathlib import Path
 
 from composer.problems import InputError
 from composer.rows.row import GivenRow, RowSource
+from composer.rows.row_contents import values_as_bytes
 
-__all__ = ["ENDINGS", "GivenRows", "opened"]
+__all__ = ["ENDINGS", "GivenRows", "is_read_once", "opened"]
 
 ENDINGS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 """Endings of files with rows."""
@@ -28,13 +28,14 @@ class GivenRows:
 
     def __init__(self, rows: Iterable[Mapping[str, object]]) -> None:
         self._rows = rows
+        self.read_once = isinstance(rows, Iterator)
 
     def survey(self) -> tuple[int | None, str]:
         if not isinstance(self._rows, (list, tuple)):
             return len(self._rows) if isinstance(self._rows, Sized) else None, ""
         digest = hashlib.sha256()
         for row in self._rows:
-            digest.update(json.dumps(row, default=_told).encode())
+            digest.update(values_as_bytes(row))
         return len(self._rows), digest.hexdigest()
 
     def rows(self, skipped: int = 0) -> Iterator[GivenRow]:
@@ -48,11 +49,9 @@ class GivenRows:
                 )
 
 
-def _told(value: object) -> str:
-    """What stands for a value that JSON does not know: its content, where it has one."""
-    if hasattr(value, "tobytes"):  # an array; two of one content and other shapes differ
-        return f"{getattr(value, 'shape', '')}{hashlib.sha256(value.tobytes()).hexdigest()}"
-    return repr(value) if isinstance(value, (bytes, Path)) else type(value).__name__
+def is_read_once(source: RowSource) -> bool:
+    """Whether rows come from an iterator of Python, which has no second pass."""
+    return isinstance(source, GivenRows) and source.read_once
 
 
 def opened(rows: str | Path | RowSource | Iterable[Mapping[str, object]]) -> RowSource:

@@ -15,10 +15,11 @@ from composer.problems import InputError
 from composer.rows.answer_lines import format_of
 from composer.rows.answering_rows import RowRunner
 from composer.rows.answers_file import AnswersFile
-from composer.rows.column_map import ColumnMap, Columns, column_map
+from composer.rows.column_map import AskedRow, ColumnMap, Columns, column_map
 from composer.rows.media_root import MediaRoot
 from composer.rows.row import RowAnswer, RowSource
-from composer.rows.row_sources import opened
+from composer.rows.row_contents import content_of
+from composer.rows.row_sources import is_read_once, opened
 from composer.rows.rows_asked import Asked
 
 __all__ = ["RowsSummary", "Watching", "answer_rows", "run_rows"]
@@ -128,9 +129,10 @@ def run_rows(
 ) -> RowsSummary:
     """Answer many rows into a file (.jsonl, .csv, .tsv, .parquet), in the order of the rows.
 
-    However it ends, the same call goes on where it was. `overwrite` begins anew; `resume` goes on although the file of
-    rows has changed, as where rows came to its end, or another device answers; `retry` asks rows that failed again.
-    `only` names the outputs that are written, where that is not all of them. The others are those of `answer_rows`.
+    However it ends, the same call goes on where it was. `overwrite` begins anew; `resume` goes on although another
+    device answers or the file of rows has changed, and asks rows again that hold something else by now; `retry` asks
+    rows that failed again. `only` names the outputs that are written, where that is not all of them. The others are
+    those of `answer_rows`.
 
     Raises:
         InputError: beside what `answer_rows` raises, for a file of answers that belongs to another run or cannot be
@@ -149,22 +151,20 @@ def run_rows(
     total, digest = source.survey()
     asked = _asked(model, name, source, mapped, digest, seed, only)
     with AnswersFile(path, format, asked, overwrite=overwrite, resume=resume, retry=retry) as answers:
-        if total is not None and answers.written > total:
+        if total is not None and answers.last > total:
             raise InputError(
-                f"{path} answers {answers.written:,} rows, and {source.name} has {total:,}: use --overwrite"
+                f"{path} answers {answers.last:,} rows, and {source.name} has {total:,}: use --overwrite"
             )
+        changed = _ask_changed(answers, source, mapped) if resume else 0
         before = answers.begun
         if watching is not None:
-            if answers.retried:
-                noun = "row" if answers.retried == 1 else "rows"
-                watching.line(f"asks {answers.retried:,} {noun} again that failed")
+            for again, why in ((answers.retried, "failed"), (changed, "changed since they were answered")):
+                if again:
+                    watching.line(f"asks {again:,} {'row' if again == 1 else 'rows'} again that {why}")
             _tell(watching, runner, mapped, total, before)
         began = time.monotonic()
         if not answers.finished:
-            left = (
-                mapped.asked(row) for row in source.rows(answers.written) if not answers.is_done(row.number)
-            )
-            for batch in runner.answers(left):
+            for batch in runner.answers(_left(answers, source, mapped)):
                 answers.add(batch if only is None else [_narrowed(each, written) for each in batch])
                 if watching is not None:
                     watching.answered(batch)
@@ -173,6 +173,42 @@ def run_rows(
         counts = answers.counts
         seconds = time.monotonic() - began
     return RowsSummary(path, counts.rows, counts.answered, counts.failed, before, seconds, asked.told)
+
+
+def _left(answers: AnswersFile, source: RowSource, mapped: ColumnMap) -> Iterator[AskedRow]:
+    """The rows that are not answered. Of rows that can be read but once, those that are answered are held here to what
+    they were; the file of others has a digest, or they were compared before.
+    """
+    read_once = is_read_once(source)
+    for row in source.rows(0 if read_once else answers.written):
+        done = answers.is_done(row.number)
+        if done and not read_once:
+            continue
+        asked = mapped.asked(row)
+        content = content_of(row, asked, mapped)
+        if not done:
+            answers.note(row.number, content)
+            yield asked
+        elif not answers.is_same(row.number, content):
+            raise InputError(
+                f"row {row.number:,} of {source.name} is another one than {answers.path} answers: begin anew with "
+                "--overwrite, or name another --out"
+            )
+
+
+def _ask_changed(answers: AnswersFile, source: RowSource, mapped: ColumnMap) -> int:
+    """Leave rows unanswered that hold something else than when they were asked. Returns how many."""
+    if not answers.begun or is_read_once(source):
+        return 0
+    changed = {
+        row.number
+        for row in source.rows()
+        if answers.is_done(row.number)
+        and not answers.is_same(row.number, content_of(row, mapped.asked(row), mapped))
+    }
+    if changed:
+        answers.ask_again(changed)
+    return len(changed)
 
 
 def _tell(watching: Watching, runner: RowRunner, mapped: ColumnMap, total: int | None, before: int) -> None:

@@ -128,6 +128,28 @@ def test_a_run_that_was_ended_goes_on(sorting: Any, registry: Registry, tmp_path
     assert (whole / "predictions.jsonl").read_bytes() == (parts / "predictions.jsonl").read_bytes()
 
 
+def test_rows_that_changed_are_evaluated_again(sorting: Any, registry: Registry, tmp_path: Path) -> None:
+    """`resume` after a vector and a reference were changed: what a run over the rows as they are now gives."""
+    rows = [json.loads(line) for line in sorting.rows.read_text().splitlines()]
+    path, parts = tmp_path / "rows.jsonl", tmp_path / "parts"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows[:20]))
+    evaluate(sorting.load(), path, registry, parts)
+    rows[3]["vector"] = [-each for each in rows[3]["vector"]]
+    rows[7]["truth"] = (rows[7]["truth"] + 1) % 3
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows[:25]))
+    with pytest.raises(InputError, match=r"the content of the rows changed.*--resume"):
+        evaluate(sorting.load(), path, registry, parts)
+    watching = Stop(1000)
+    report = evaluate(sorting.load(), path, registry, parts, resume=True, watching=watching)
+    assert watching.done == report.before == 18
+    whole = evaluate(sorting.load(), path, registry, tmp_path / "whole")
+    assert report.scores[0].value == whole.scores[0].value
+    assert lines(parts) == [
+        {**each, "prediction": pytest.approx(each["prediction"], rel=1e-6)}
+        for each in lines(tmp_path / "whole")
+    ]
+
+
 def test_rows_that_fail_are_counted_and_not_scored(sorting: Any, registry: Registry, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [json.loads(line) for line in sorting.rows.read_text().splitlines()][:5]
     rows[1]["vector"] = [1.0, 2.0]

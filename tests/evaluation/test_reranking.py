@@ -70,9 +70,11 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
-def scored(model: Model, rows: Path, reranking: Reranking, **more: Any) -> EvaluationReport:
+def scored(
+    model: Model, rows: Path, reranking: Reranking, *, resume: bool = False, **more: Any
+) -> EvaluationReport:
     evaluation = model.evaluation("find")
-    how = Evaluating(reranking=reranking, resamples=10)
+    how = Evaluating(reranking=reranking, resamples=10, resume=resume)
     return evaluate_rows(model, "find", str(rows), evaluation, model.report.registry, how=how, **more)
 
 
@@ -155,3 +157,20 @@ def test_the_command_shows_the_scores(rows: Path, tmp_path: Path, capsys: pytest
     ):
         assert main([*words, wrong]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_pairs_of_rows_that_changed_are_looked_at_again(model: Model, rows: Path, tmp_path: Path) -> None:
+    kept, wanted = tmp_path / "kept", Reranking("match", top=2)
+    scored(model, rows, wanted, out=kept)
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    lines[1]["caption"] = "something else there"
+    lines.insert(0, {"picture": "a red circle", "caption": "round", "same": 0})
+    rows.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    scored(model, rows, wanted, out=kept, resume=True)
+    scored(model, rows, wanted, out=tmp_path / "whole")
+    for name in ("pairs-forward.jsonl", "pairs-backward.jsonl"):
+        found, whole = (
+            [json.loads(line)["outputs"]["scores"] for line in (folder / name).read_text().splitlines()]
+            for folder in (kept, tmp_path / "whole")
+        )
+        np.testing.assert_allclose(found, whole, atol=1e-6)
