@@ -73,8 +73,8 @@ def _write(folder: Path, pictures: int, questions: int) -> None:
 
 def _compared(model: Answering, how: str, folder: Path, pictures: int, questions: int, *, rounds: int) -> Row:
     registry = load_registry()
-    kinds = model.ports(TASK).outputs
-    evaluation = AskedScores((), "answer", []).settled(declared_of(model, TASK), kinds, registry, TASK)
+    ports = model.ports(TASK)
+    evaluation = AskedScores((), "answer", []).settled(declared_of(model, TASK), ports, registry, TASK)
 
     def evaluated(name: str) -> list[Any]:
         report = evaluate_rows(model, TASK, folder / f"{name}.jsonl", evaluation, registry)

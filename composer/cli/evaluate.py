@@ -130,8 +130,7 @@ def _evaluated(
 
     reference = args.reference or data.reference
     asked = AskedScores(tuple(args.outputs), reference, metrics)
-    kinds = model.ports(task).outputs
-    evaluation = asked.settled(declared_of(model, task), kinds, data.registry, task)
+    evaluation = asked.settled(declared_of(model, task), model.ports(task), data.registry, task)
     display = RowsDisplay()
     try:
         return evaluate_rows(

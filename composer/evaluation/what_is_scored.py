@@ -9,8 +9,9 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
+from composer.execution import TaskPorts
 from composer.graph import CheckedEvaluation, CheckedMetric
-from composer.graph.evaluations import fits, usual_metrics, why_unfit
+from composer.graph.evaluations import fits, unfit_config, usual_metrics, why_unfit
 from composer.plugin import Config, Dataset, Metric, Registry
 from composer.problems import InputError
 from composer.problems.suggest import listed, unknown
@@ -53,13 +54,13 @@ class AskedScores:
     metrics: Sequence[AskedMetric] = ()
 
     def settled(
-        self, declared: CheckedEvaluation, kinds: Mapping[str, str], registry: Registry, task: str
+        self, declared: CheckedEvaluation, ports: TaskPorts, registry: Registry, task: str
     ) -> CheckedEvaluation:
-        """What is scored. `declared` may be empty in parts; `kinds` is every output of the task with its kind.
+        """What is scored. `declared` may be empty in parts; `ports` has every output of the task.
 
         Raises InputError that says what is missing, unknown or does not fit, and how to give it.
         """
-        outputs = tuple(self.outputs) or declared.outputs
+        outputs, kinds = tuple(self.outputs) or declared.outputs, ports.outputs
         for name in outputs:
             if name not in kinds:
                 raise unknown("output", name, kinds, f"task `{task}`")
@@ -69,6 +70,10 @@ class AskedScores:
             )
         named = {name: kinds[name] for name in outputs}
         metrics = self._metrics(declared, named, registry, task)
+        for each in metrics.values():
+            unfit = unfit_config(each, [ports.types.get(name) for name in outputs])
+            if unfit:
+                raise InputError(unfit)
         reference = self.reference if self.reference is not None else declared.reference
         if reference is None and any(each.metric.needs_reference for each in metrics.values()):
             raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -11,6 +11,7 @@ from typing_extensions import Self
 
 from composer.execution.task_reader import InputFacts
 from composer.problems import InputError
+from composer.types import PortType
 
 __all__ = ["Answering", "Asking", "ReadValues", "Reader", "TaskPorts", "only_one"]
 
@@ -23,6 +24,8 @@ class TaskPorts:
     """Raw input to the id of the modality that reads it."""
     outputs: Mapping[str, str]
     """Output to the kind of its value."""
+    types: Mapping[str, PortType] = field(default_factory=dict)
+    """Output to its whole type, where its sizes are known: an artifact says the kinds alone."""
 
 
 @runtime_checkable

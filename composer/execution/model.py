@@ -139,6 +139,7 @@ class Model:
         return TaskPorts(
             {name: item.modality.id for name, item in plan.inputs.items()},
             {name: plan.type_of(slot).kind for name, slot in plan.outputs.items()},
+            {name: plan.type_of(slot) for name, slot in plan.outputs.items()},
         )
 
     def reader(self, task: str | None = None, /) -> TaskReader:

@@ -4,37 +4,51 @@ document has one, or where somebody scores a task that has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from composer.graph.checked import CheckedEvaluation, CheckedInput, CheckedMetric, CheckedTask
-from composer.language import EvaluationShape, Metrics
+from composer.graph.plugin_faults import report_fault
+from composer.language import EvaluationShape, Metrics, Tree
 from composer.plugin import Config, Metric, Registry
-from composer.problems import Problem, YamlPath
+from composer.plugin.asking import PluginError, ask
+from composer.problems import ComposerError, Findings, Problem, YamlPath
 from composer.problems.suggest import listed, suggest
-from composer.types import Kind
+from composer.types import Kind, PortType
 
 if TYPE_CHECKING:
     from composer.graph.tasks import TaskChecker
 
-__all__ = ["check_evaluation", "classes_of", "fits", "plain_evaluation", "usual_metrics", "why_unfit"]
+__all__ = [
+    "check_evaluation",
+    "classes_of",
+    "fits",
+    "hold_outputs",
+    "plain_evaluation",
+    "unfit_config",
+    "usual_metrics",
+    "why_unfit",
+]
 
 
 def check_evaluation(
-    checker: TaskChecker, shape: EvaluationShape, known: Mapping[str, str | None]
+    checker: TaskChecker, shape: EvaluationShape, types: Mapping[str, PortType | None]
 ) -> CheckedEvaluation | None:
     """The evaluation as it is written, with what is plain filled in; None after reporting C265 to C269.
 
-    `known` is every output of the task with its kind, which is None where it is not known.
+    `types` is every output of the task with its type, which is None where it is not known.
     """
-    return _Checking(checker, shape, known).run()
+    return _Checking(checker, shape, types).run()
 
 
 class _Checking:
     """One `evaluation:`; each fault is reported where it is written."""
 
-    def __init__(self, checker: TaskChecker, shape: EvaluationShape, known: Mapping[str, str | None]) -> None:
-        self.checker, self.shape, self.known = checker, shape, known
+    def __init__(
+        self, checker: TaskChecker, shape: EvaluationShape, types: Mapping[str, PortType | None]
+    ) -> None:
+        self.checker, self.shape, self.types = checker, shape, types
+        self.known = {name: None if found is None else found.kind for name, found in types.items()}
         self.path: YamlPath = (*checker.path, "evaluation")
         self.findings, self.tree = checker.findings, checker.callees.document.tree
         self.registry = checker.callees.registry
@@ -95,7 +109,10 @@ class _Checking:
             if fault:
                 self._unfit(name, metric, fault, (kinds or {}).values())
                 continue
-            found[name] = CheckedMetric(name, metric, config)
+            each = CheckedMetric(name, metric, config)
+            types = [self.types[output] for output in kinds or ()]
+            if hold_outputs(each, types, self.findings, self.tree, (*self.path, "metrics", name), "C268"):
+                found[name] = each
         return found if len(found) == len(written) else None
 
     def _named(self, written: Metrics) -> Iterable[tuple[str, Metric, Config]]:
@@ -223,6 +240,45 @@ def why_unfit(metric: Metric, outputs: Mapping[str, str], registry: Registry) ->
     for name, kind in outputs.items():
         if metric.takes and not set(_with_parents(kind, registry.kinds)) & set(metric.takes):
             return f"takes {' or '.join(metric.takes)}, and output `{name}` is {kind}"
+    return ""
+
+
+def hold_outputs(
+    metric: CheckedMetric,
+    types: Sequence[PortType | None],
+    findings: Findings,
+    tree: Tree,
+    path: YamlPath,
+    code: str,
+) -> bool:
+    """Whether the config of a metric goes with outputs of these types; where not, a problem with this code, at what is
+    written under `path`.
+    """
+    place = tree.place((*path, "with") if tree.text(path) is None else path)
+    try:
+        fault = unfit_config(metric, types)
+    except PluginError as error:
+        report_fault(findings, error, place)
+        return False
+    if fault:
+        findings.add(Problem(code, "error", fault, place))
+    return not fault
+
+
+def unfit_config(metric: CheckedMetric, types: Sequence[PortType | None]) -> str:
+    """Why the config of a metric does not go with outputs of these types; empty where it does, or nobody knows.
+
+    Raises PluginError where the metric's own function fails.
+    """
+    check = metric.metric.check_outputs
+    if check is None or not types or None in types:
+        return ""
+    try:
+        ask(check, metric.config, tuple(types), what=f"`check_outputs` of {metric.metric.title}")
+    except PluginError:
+        raise
+    except ComposerError as refusal:
+        return f"metric `{metric.metric.id}`: {refusal}"
     return ""
 
 

@@ -391,6 +391,4 @@ class TaskChecker:
         from composer.graph.evaluations import check_evaluation
 
         types = {name: self.edges.types.get(end) for name, end in outputs.items()}
-        return check_evaluation(
-            self, shape, {name: None if found is None else found.kind for name, found in types.items()}
-        )
+        return check_evaluation(self, shape, types)

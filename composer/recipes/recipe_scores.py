@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from composer.graph import CheckedEvaluation, CheckedMetric, CheckedTask
 from composer.graph.configs import ConfigReader
 from composer.graph.entries import EntryFinder
-from composer.graph.evaluations import classes_of, fits, plain_evaluation, usual_metrics, why_unfit
+from composer.graph.evaluations import (
+    classes_of,
+    fits,
+    hold_outputs,
+    plain_evaluation,
+    usual_metrics,
+    why_unfit,
+)
 from composer.plugin import Registry
 from composer.problems import Problem, YamlPath
 from composer.problems.suggest import listed, nearest
@@ -124,10 +131,13 @@ class RecipeScores:
     ) -> bool:
         """Report C405 for metrics that cannot score the output."""
         sound = True
+        types = [checked.types[checked.outputs[name]] for name in kinds]
         for score, each in metrics.items():
-            metric = each.metric
+            metric, path = each.metric, (*self.path, "metrics", score)
             fault = why_unfit(metric, kinds, self.registry)
             if not fault:
+                held = hold_outputs(each, types, self.found.findings, self.found.tree, path, "C405")
+                sound = sound and held
                 continue
             sound = False
             message = f"metric `{metric.id}` {fault}"
@@ -137,6 +147,6 @@ class RecipeScores:
             ]
             cures = [f"score the output `{others[0]}`"] if others else []
             cures += [f"metrics for {' and '.join(kinds.values())}: {listed(metric.id, fitting)}"]
-            place = self.found.tree.place((*self.path, "metrics", score))
+            place = self.found.tree.place(path)
             self.found.findings.add(Problem("C405", "error", message, place, helps=("; or ".join(cures),)))
         return sound

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Union
 
 from pydantic import Field
 
 from composer.plugin import Config, Metric
+from composer.problems import InputError
+from composer.types import PortType
 
 __all__ = [
     "METRICS",
@@ -19,6 +22,7 @@ __all__ = [
     "RankConfig",
     "RecallConfig",
     "TopKAccuracyConfig",
+    "hold_best",
 ]
 
 
@@ -27,6 +31,21 @@ class TopKAccuracyConfig(Config):
 
     k: int = Field(default=5, ge=1)
     """How many of the best classes may be the right one."""
+
+
+def hold_best(k: int, classes: int) -> None:
+    """Raise InputError where all classes are among the best `k` of them."""
+    if k >= classes:
+        raise InputError(
+            f"the best {k} of {classes} classes always hold the right one: set `k` below {classes}"
+        )
+
+
+def _hold_outputs(config: TopKAccuracyConfig, outputs: Sequence[PortType]) -> None:
+    """Scores[B, K] say how many classes there are, a ranking does not."""
+    dims = outputs[0].dims
+    if len(dims) == 2 and dims[1].is_number:
+        hold_best(config.k, dims[1].at({}))
 
 
 class F1Config(Config):
@@ -113,7 +132,8 @@ METRICS = (
         sample=f"{_HERE}.classes:sample",
         config=TopKAccuracyConfig,
         per_sample=True,
-        examples=({"k": 1}, {"k": 2}),
+        examples=({"k": 1},),
+        check_outputs=_hold_outputs,
     ),
     Metric(
         "core.f1",

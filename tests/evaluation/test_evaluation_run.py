@@ -33,7 +33,7 @@ def evaluate(
     **how: Any,
 ) -> EvaluationReport:
     task = model.only_task()
-    evaluation = asked.settled(declared_of(model, task), model.ports(task).outputs, registry, task)
+    evaluation = asked.settled(declared_of(model, task), model.ports(task), registry, task)
     return evaluate_rows(
         model, task, rows, evaluation, registry, out=out, how=Evaluating(**how), watching=watching
     )
@@ -193,6 +193,7 @@ WRONG: list[tuple[AskedScores, str]] = [
     (AskedScores(metrics=[AskedMetric("core.accuracy"), AskedMetric("core.accuracy")]), "one name"),
     (AskedScores(metrics=[AskedMetric("core.top_k_accuracy", "", {"k": 0})]), "refuses `k`"),
     (AskedScores(metrics=[AskedMetric("core.top_k_accuracy", "", {"n": 2})]), "refuses `n`"),
+    (AskedScores(metrics=[AskedMetric("core.top_k_accuracy")]), "the best 5 of 3 classes always hold"),
     (AskedScores(reference="id"), "the reference 'v0' is the name of a class"),
     (AskedScores(reference="vector"), "is not a class"),
 ]

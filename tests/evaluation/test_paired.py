@@ -72,7 +72,7 @@ def run(
     with_noise = next(iter(model.modules["head"].parameters())).data
     with_noise[0] *= scale
     evaluation = AskedScores(**asked).settled(
-        declared_of(model, "sort"), model.ports("sort").outputs, registry, "sort"
+        declared_of(model, "sort"), model.ports("sort"), registry, "sort"
     )
     evaluate_rows(
         model, "sort", rows or sorting.rows, evaluation, registry, out=out, how=Evaluating(resamples=50)

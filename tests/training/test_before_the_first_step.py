@@ -89,6 +89,7 @@ METRICS = [
     ("tiny.greedy", "C406", "ends the program: sys.exit(0) (`greedy`, tiny_data.py:"),
     ("tiny.table", "C406", "returns a ndarray"),
     ("tiny.words", "C405", "takes text, and output `scores` is scores"),
+    ("core.top_k_accuracy", "C405", "the best 5 of"),
     ("tiny.acuracy", "C403", "there is no metric `tiny.acuracy`"),
 ]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from composer.plugin.declarations.base import Config, Declaration, NoConfig
+from composer.types import PortType
 
 __all__ = ["Dataset", "Metric"]
 
@@ -66,6 +67,9 @@ class Metric(Declaration):
     never that of a share, also where the samples at hand have no others."""
     outputs: tuple[int, ...] = (1,)
     """How many outputs make a prediction. Of several, a prediction is a tuple with a value of each."""
+    check_outputs: Callable[[Any, Sequence[PortType]], None] | None = None
+    """A function of the config and the types of the outputs that raises `InputError` where the two do not go together,
+    such as the best 5 of `scores[B, 3]`. It runs when a document is checked, so it imports nothing heavy."""
     needs_reference: bool = True
     """Whether it compares with something; one that does not is given None for each sample."""
     higher_is_better: bool = True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from composer.problems import InputError
-from composer_core.metric_types import F1Config, TopKAccuracyConfig
+from composer_core.metric_types import F1Config, TopKAccuracyConfig, hold_best
 from composer_core.metrics.given import class_scores, labels, ranked, reference_class
 from composer_core.metrics.libraries import scikit_learn
 
@@ -44,6 +44,7 @@ def _among_best(prediction: Any, reference: Any, k: int) -> float:
                 f"the best {k} classes are wanted, and the output has the best {len(best)} alone"
             )
         return float(any(str(each) == str(wanted) for each in best[:k]))
+    hold_best(k, len(scores))
     (_,), (right,) = labels([prediction], [reference])
     assert isinstance(right, int)
     if not 0 <= right < len(scores):
