@@ -19,6 +19,7 @@ from composer.graph.parameter_blame import Refusal
 from composer.graph.plain_refusals import plain_words
 from composer.language import Tree, key_of_parameter, removal, shown, suggest_key
 from composer.plugin import Config, is_file
+from composer.plugin.declarations.base import REFUSED
 from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types.field_docs import documented, model_at
 
@@ -229,9 +230,15 @@ class Refusals:
 
 
 def _one_each(faults: Sequence[ErrorDetails], data: dict[str, object]) -> list[ErrorDetails]:
-    """The faults with locations in the data: one for a value that none of several types takes, none around another."""
+    """The faults with locations in the data: one for a value that none of several types takes, none around another, and
+    all that a validator told together.
+    """
     found: dict[tuple[YamlPath, bool], ErrorDetails] = {}
+    together: list[ErrorDetails] = []
     for fault in faults:
+        if fault["type"] == REFUSED:
+            together.append({**fault, "loc": _in_data(fault["loc"], data)})
+            continue
         *above, last = fault["loc"] or ("",)
         is_key = fault["type"] in _KEYS
         location = (*_in_data(tuple(above), data), last) if is_key else _in_data(fault["loc"], data)
@@ -240,7 +247,8 @@ def _one_each(faults: Sequence[ErrorDetails], data: dict[str, object]) -> list[E
         if first["msg"] != fault["msg"] and more not in first["msg"]:
             first["msg"] = f"{first['msg']} or {more}"
     around = {location[:length] for location, _ in found for length in range(len(location))}
-    return [fault for (location, _), fault in found.items() if location not in around]
+    kept = [fault for (location, _), fault in found.items() if location not in around]
+    return [*kept, *together]
 
 
 def _in_data(location: YamlPath, data: Any) -> YamlPath:

@@ -41,6 +41,7 @@ from composer.plugin.declarations import (
     SearchPolicy,
     TextRules,
     Vocabulary,
+    refuse_all,
 )
 from composer.plugin.discovery import load_registry
 from composer.plugin.folders import folder_of, is_file, published_folder, remembered
@@ -95,5 +96,6 @@ __all__ = [
     "library_help",
     "load_registry",
     "published_folder",
+    "refuse_all",
     "remembered",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, refuse_all
 from composer.problems import InputError
 
 __all__ = ["ALIASES", "TRAINED_SPLIT", "DataRecipe", "OwnData", "data_recipe", "split_name"]
@@ -101,23 +101,20 @@ class DataRecipe(Config):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
+        refuse_all(self._faults())
+        return self
+
+    def _faults(self) -> Iterator[str]:
         shares = (self.validation_share or 0) + self.test_share
         if shares >= 1:
-            raise ValueError(
-                f"the shares come to {shares:g}, which leaves no row to train with: make them smaller"
-            )
+            yield (f"the shares come to {shares:g}, which leaves no row to train with: make them smaller")
         if self.split_by is not None and "" not in self.files:
-            raise ValueError(
-                "the files are given by split, and `split_by` splits them again: leave one of both out"
-            )
+            yield ("the files are given by split, and `split_by` splits them again: leave one of both out")
         if self.split_by is not None and shares:
-            raise ValueError(
-                "`split_by` says the split of every row, and a share draws it: leave one of both out"
-            )
+            yield ("`split_by` says the split of every row, and a share draws it: leave one of both out")
         for name, share in (("validation", self.validation_share or 0), ("test", self.test_share)):
             if share and name in self.files:
-                raise ValueError(f"split `{name}` has files and a share: leave one of both out")
-        return self
+                yield (f"split `{name}` has files and a share: leave one of both out")
 
 
 def data_recipe(data: DataRecipe | str | Mapping[str, object]) -> DataRecipe:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Union
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config, DrawRules, TextRules
+from composer.plugin import Config, DrawRules, TextRules, refuse_all
 from composer_core.names import read_class_names, read_names
 
 __all__ = [
@@ -164,16 +164,18 @@ class BeamConfig(TextRules):
 
     @model_validator(mode="after")
     def _hold_groups(self) -> Self:
+        faults = []
         if self.beams % self.groups:
             fitting = [str(count) for count in range(1, self.beams + 1) if self.beams % count == 0]
-            raise ValueError(
+            faults.append(
                 f"groups {self.groups} does not divide beams {self.beams} into equal parts: "
                 f"write one of {', '.join(fitting)}"
             )
         if self.diversity and self.groups == 1:
-            raise ValueError(
+            faults.append(
                 f"diversity {self.diversity} keeps groups apart, and groups is 1: write more groups"
             )
+        refuse_all(faults)
         return self
 
 

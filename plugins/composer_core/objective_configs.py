@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, refuse_all
 
 __all__ = [
     "ContrastiveConfig",
@@ -36,12 +36,14 @@ class ContrastiveConfig(Config):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
+        faults = []
         if self.temperature < self.least_temperature:
-            raise ValueError(
+            faults.append(
                 f"temperature {self.temperature} is below least_temperature {self.least_temperature}"
             )
         if self.queue and self.width is None:
-            raise ValueError(f"a queue of {self.queue} embeddings needs their `width`")
+            faults.append(f"a queue of {self.queue} embeddings needs their `width`")
+        refuse_all(faults)
         return self
 
 
@@ -72,11 +74,14 @@ class MaskTokensConfig(Config):
 
     @model_validator(mode="after")
     def _holds(self) -> Self:
+        faults = [
+            f"id {id_} lies outside a vocabulary of {self.vocabulary} entries"
+            for id_ in (self.mask, *self.special)
+            if not 0 <= id_ < self.vocabulary
+        ]
         if self.random + self.keep > 1:
-            raise ValueError(f"random {self.random} and keep {self.keep} are more than all together")
-        for id_ in (self.mask, *self.special):
-            if not 0 <= id_ < self.vocabulary:
-                raise ValueError(f"id {id_} lies outside a vocabulary of {self.vocabulary} entries")
+            faults.append(f"random {self.random} and keep {self.keep} are more than all together")
+        refuse_all(faults)
         return self
 
 

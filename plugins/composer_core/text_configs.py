@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal, Union
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, refuse_all
 
 __all__ = [
     "PARSED",
@@ -62,7 +62,7 @@ class TextTemplateConfig(Config):
         names = list(fields_in(value))
         if not names:
             raise ValueError("it has no field: name one in braces, such as `{caption}`")
-        _hold_names(names)
+        refuse_all(_no_ports(names))
         return value
 
 
@@ -80,19 +80,18 @@ class _FieldsConfig(Config):
     """Field to its value where the text has none. Unset, a text is empty, a number 0 and a flag false; and a text that
     lacks the field does not count as parsed."""
 
-    def _hold_defaults(self, types: Mapping[str, str]) -> None:
+    def _wrong_defaults(self, types: Mapping[str, str]) -> Iterator[str]:
         for name, value in self.default.items():
             if name not in types:
-                raise ValueError(f"default names `{name}`, which is not a field ({', '.join(types)})")
+                yield f"default names `{name}`, which is not a field ({', '.join(types)})"
+                continue
             fits = isinstance(value, _FITS[types[name]]) and isinstance(value, bool) == (
                 types[name] == "flag"
             )
             if not fits:
-                raise ValueError(
-                    f"the default of `{name}` is {value!r}, and the field is of type {types[name]}"
-                )
-            if isinstance(value, int) and not -WIDEST <= value < WIDEST:
-                raise ValueError(f"the default of `{name}` has more than 64 bits")
+                yield f"the default of `{name}` is {value!r}, and the field is of type {types[name]}"
+            elif isinstance(value, int) and not -WIDEST <= value < WIDEST:
+                yield f"the default of `{name}` has more than 64 bits"
 
 
 class PatternConfig(_FieldsConfig):
@@ -117,18 +116,18 @@ class PatternConfig(_FieldsConfig):
         groups = Pattern(value).groups
         if not groups:
             raise ValueError("it has no named group: write what is looked for as `(?P<name>...)`")
-        _hold_outputs(groups)
+        refuse_all(_no_outputs(groups))
         return value
 
     @model_validator(mode="after")
     def _fields_are_groups(self) -> Self:
         types = self.types
-        for name in self.fields:
-            if name not in types:
-                raise ValueError(
-                    f"fields names `{name}`, which is not a group of the pattern ({', '.join(types)})"
-                )
-        self._hold_defaults(types)
+        strange = [
+            f"fields names `{name}`, which is not a group of the pattern ({', '.join(types)})"
+            for name in self.fields
+            if name not in types
+        ]
+        refuse_all([*strange, *self._wrong_defaults(types)])
         return self
 
     @property
@@ -152,14 +151,15 @@ class JsonConfig(_FieldsConfig):
 
     @model_validator(mode="after")
     def _names_are_ports(self) -> Self:
-        _hold_outputs(self.fields)
-        self._hold_defaults(self.fields)
+        refuse_all([*_no_outputs(self.fields), *self._wrong_defaults(self.fields), *self._wrong_paths()])
+        return self
+
+    def _wrong_paths(self) -> Iterator[str]:
         for name, path in self.paths.items():
             if name not in self.fields:
-                raise ValueError(f"`paths` names {name}, which `fields` does not")
-            if not path or any(isinstance(step, int) and step < 0 for step in path):
-                raise ValueError(f"`paths`: the keys to {name} are one or more, and numbers count from 0")
-        return self
+                yield f"`paths` names {name}, which `fields` does not"
+            elif not path or any(isinstance(step, int) and step < 0 for step in path):
+                yield f"`paths`: the keys to {name} are one or more, and numbers count from 0"
 
 
 class ChoiceConfig(Config):
@@ -189,11 +189,12 @@ class ChoiceConfig(Config):
     @model_validator(mode="after")
     def _differ(self) -> Self:
         seen: dict[str, str] = {}
+        faults = []
         for choice in self.choices:
-            key = folded(choice, ignore_case=self.ignore_case)
-            if key in seen:
-                raise ValueError(f"the choices `{seen[key]}` and `{choice}` are the same")
-            seen[key] = choice
+            first = seen.setdefault(folded(choice, ignore_case=self.ignore_case), choice)
+            if first is not choice:
+                faults.append(f"the choices `{first}` and `{choice}` are the same")
+        refuse_all(faults)
         return self
 
 
@@ -203,14 +204,13 @@ def folded(text: str, *, ignore_case: bool) -> str:
     return plain.casefold() if ignore_case else plain
 
 
-def _hold_names(names: Iterable[str]) -> None:
+def _no_ports(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         if NAME.fullmatch(name) is None:
-            raise ValueError(f"`{name}` cannot be the name of a port: use letters, digits and _")
+            yield f"`{name}` cannot be the name of a port: use letters, digits and _"
 
 
-def _hold_outputs(names: Iterable[str]) -> None:
-    _hold_names(names)
-    for name in names:
-        if name == PARSED:
-            raise ValueError(f"`{PARSED}` is an output of every parser: call the field something else")
+def _no_outputs(names: Collection[str]) -> Iterator[str]:
+    yield from _no_ports(names)
+    if PARSED in names:
+        yield f"`{PARSED}` is an output of every parser: call the field something else"

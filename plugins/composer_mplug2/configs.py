@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config, TextRules, folder_of, is_file
+from composer.plugin import Config, TextRules, folder_of, is_file, refuse_all
 
 __all__ = [
     "AnswerLossConfig",
@@ -60,21 +61,22 @@ class VisionConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.image_size % self.patch_size:
-            raise ValueError(
-                f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
-            )
-        if self.heads is None and self.width % 64:
-            raise ValueError(f"width {self.width} is not a multiple of 64: give `heads`, a divisor of it")
-        if self.width % self.num_heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.num_heads}")
-        if self.stem == "conv" and (self.patch_size % STEM_MULTIPLE or self.width % STEM_MULTIPLE):
-            raise ValueError("a conv stem needs a patch_size and a width that are multiples of 4")
-        if self.stem == "conv" and self.temporal_downsampling:
-            raise ValueError("a conv stem works frame by frame: it has no temporal_downsampling")
-        if self.local_temporal and self.width % 2:
-            raise ValueError(f"width {self.width} is odd: local temporal modules work at half of it")
+        refuse_all(self._faults())
         return self
+
+    def _faults(self) -> Iterator[str]:
+        if self.image_size % self.patch_size:
+            yield (f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
+        if self.heads is None and self.width % 64:
+            yield f"width {self.width} is not a multiple of 64: give `heads`, a divisor of it"
+        elif self.width % self.num_heads:
+            yield f"width {self.width} is not a multiple of heads {self.num_heads}"
+        if self.stem == "conv" and (self.patch_size % STEM_MULTIPLE or self.width % STEM_MULTIPLE):
+            yield "a conv stem needs a patch_size and a width that are multiples of 4"
+        if self.stem == "conv" and self.temporal_downsampling:
+            yield "a conv stem works frame by frame: it has no temporal_downsampling"
+        if self.local_temporal and self.width % 2:
+            yield f"width {self.width} is odd: local temporal modules work at half of it"
 
     @property
     def num_heads(self) -> int:
@@ -208,9 +210,11 @@ class DecoderConfig(BertConfig):
 
     @model_validator(mode="after")
     def _ids_exist(self) -> Self:
-        for name, value in (("start", self.start), ("end", self.end), ("pad", self.pad)):
-            if value >= self.vocabulary:
-                raise ValueError(f"{name} {value} lies outside a vocabulary of {self.vocabulary} entries")
+        refuse_all(
+            f"{name} {value} lies outside a vocabulary of {self.vocabulary} entries"
+            for name, value in (("start", self.start), ("end", self.end), ("pad", self.pad))
+            if value >= self.vocabulary
+        )
         return self
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config, folder_of
+from composer.plugin import Config, folder_of, refuse_all
 from composer_text.configs import TextConfig
 from composer_text.vocabulary import vocabulary_path
 
@@ -79,52 +80,46 @@ class TemplateConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        self._hold_dialogue()
-        self._hold_media()
-        self._hold_each()
+        refuse_all([*self._faults_of_dialogue(), *self._faults_of_media(), *self._faults_of_each()])
         return self
 
-    def _hold_dialogue(self) -> None:
+    def _faults_of_dialogue(self) -> Iterator[str]:
         if self.chat is None and (self.system is not None or self.turns):
             name = "system" if self.system is not None else "turns"
-            raise ValueError(f"`{name}` is of a dialogue, which needs `chat`")
+            yield f"`{name}` is of a dialogue, which needs `chat`"
         if any(len(turn) != 1 for turn in self.turns):
-            raise ValueError("`turns`: each is a map from one role, user or assistant, to its text")
+            yield "`turns`: each is a map from one role, user or assistant, to its text"
         if isinstance(self.chat, dict) and "template" not in self.chat:
-            raise ValueError("`chat` is the path of a tokenizer's folder, of its config, or of a .jinja file")
+            yield "`chat` is the path of a tokenizer's folder, of its config, or of a .jinja file"
 
-    def _hold_media(self) -> None:
+    def _faults_of_media(self) -> Iterator[str]:
         names = self._placeholders
         twice = [name for name in names if names.count(name) > 1 and (name in self.media or not name)]
         if "" in names or twice:
-            raise ValueError(
-                f"`template` has `{{{twice[0] if twice else ''}}}` where one name is expected, once for a medium"
-            )
+            yield f"`template` has `{{{twice[0] if twice else ''}}}` where one name is expected, once for a medium"
         for medium, places in self.media.items():
             if medium not in names:
-                raise ValueError(f"`template` has no placeholder {{{medium}}}, which `media` names")
+                yield f"`template` has no placeholder {{{medium}}}, which `media` names"
+            if medium in _OWN:
+                yield f"`media`: {medium} is a port of every prompt: give the input another name"
             if places < 1:
-                raise ValueError(f"`media`: a value of {medium} takes 1 position or more, not {places}")
-            if self.max_tokens is not None and places + self._framed > self.max_tokens:
+                yield f"`media`: a value of {medium} takes 1 position or more, not {places}"
+            elif self.max_tokens is not None and places + self._framed > self.max_tokens:
                 around = " and the prompt is opened" if self._framed == 1 else " and the prompt is framed"
-                raise ValueError(
+                yield (
                     f"`media`: a value of {medium} takes {places} positions{around if self._framed else ''}, and "
                     f"`max_tokens` is {self.max_tokens}, so that no prompt holds one"
                 )
-            if medium in _OWN:
-                raise ValueError(f"`media`: {medium} is a port of every prompt: give the input another name")
 
-    def _hold_each(self) -> None:
+    def _faults_of_each(self) -> Iterator[str]:
         from composer.plugin.templates import fields_in
 
         for medium, text in self.each.items():
-            if medium not in self.media:
-                raise ValueError(f"`each` names {medium}, which `media` does not")
             own = list(fields_in(text))
-            if own.count("") != 1 or set(own) - {"", "n"}:
-                raise ValueError(
-                    f"`each`: write {{}} once where the positions of {medium} are, and {{n}} for its number"
-                )
+            if medium not in self.media:
+                yield f"`each` names {medium}, which `media` does not"
+            elif own.count("") != 1 or set(own) - {"", "n"}:
+                yield f"`each`: write {{}} once where the positions of {medium} are, and {{n}} for its number"
 
     @property
     def _framed(self) -> int:

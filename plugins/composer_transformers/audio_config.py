@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config
+from composer.plugin import Config, refuse_all
 
 __all__ = ["AudioConfig"]
 
@@ -46,10 +46,12 @@ class AudioConfig(Config):
     def _in_agreement(self) -> Self:
         if self.features == "waveform":
             return self
+        faults = []
         if self.bins * 2 > self.window:
-            raise ValueError(f"a window of {self.window} samples has no {self.bins} bands: lower `bins`")
+            faults.append(f"a window of {self.window} samples has no {self.bins} bands: lower `bins`")
         if self.frames is None and self.most_samples < self.window:
-            raise ValueError(f"max_s {self.max_s:g} is shorter than one window of {self.window} samples")
+            faults.append(f"max_s {self.max_s:g} is shorter than one window of {self.window} samples")
+        refuse_all(faults)
         return self
 
     @property

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config, Vocabulary, folder_of, is_file
+from composer.plugin import Config, Vocabulary, folder_of, is_file, refuse_all
 from composer_transformers.families import CAUSAL_FAMILIES, Family
 from composer_transformers.model_facts import ModelFacts, defaults_of, facts_of, special_ids
 from composer_transformers.model_folder import (
@@ -86,10 +86,11 @@ class CausalConfig(Config):
         hold_one_source(self.family, self.config, self.folder)
         if self.folder is not None and self.tokenizer is None and tokenizer_in(Path(self.folder)) is None:
             raise ValueError(f"{without_tokenizer(Path(self.folder))}: name one with `tokenizer`")
-        facts = self.facts
-        for name, id_ in self.ids.items():
-            if id_ >= facts.vocabulary:
-                raise ValueError(f"{name} {id_} lies outside a vocabulary of {facts.vocabulary} entries")
+        vocabulary = self.facts.vocabulary
+        beyond = {name: id_ for name, id_ in self.ids.items() if id_ >= vocabulary}
+        refuse_all(
+            f"{name} {id_} lies outside a vocabulary of {vocabulary} entries" for name, id_ in beyond.items()
+        )
         return self
 
     @property

@@ -4,7 +4,7 @@ An implementation is written `"package.module:Name"` and imported when a task th
 """
 
 from composer.plugin.declarations.backend import Backend
-from composer.plugin.declarations.base import Config, Declaration, NoConfig
+from composer.plugin.declarations.base import Config, Declaration, NoConfig, refuse_all
 from composer.plugin.declarations.dataset import Dataset, Metric
 from composer.plugin.declarations.document import Document
 from composer.plugin.declarations.layout import Layout, Rule
@@ -42,4 +42,5 @@ __all__ = [
     "TextRules",
     "Vocabulary",
     "Words",
+    "refuse_all",
 ]

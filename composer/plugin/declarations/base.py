@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["Config", "Declaration", "NoConfig", "OfConfig"]
+__all__ = ["REFUSED", "Config", "Declaration", "NoConfig", "OfConfig", "refuse_all"]
 
 _T = TypeVar("_T")
 OfConfig = Callable[[Any], _T]
@@ -44,3 +44,25 @@ class Config(BaseModel):
 
 class NoConfig(Config):
     """The config of what takes no `with`."""
+
+
+REFUSED = "refused"
+"""The type of a fault that stands beside others at one place: none of them takes the place of another."""
+
+
+def refuse_all(faults: Iterable[str]) -> None:
+    """Refuse a config, from inside a validator of its model, with all of these sentences; none is fine.
+
+    Raises ValueError for one fault, and pydantic's ValidationError, which is one too, for several.
+    """
+    from pydantic_core import InitErrorDetails, PydanticCustomError
+
+    found = list(dict.fromkeys(faults))
+    if len(found) == 1:
+        raise ValueError(found[0])
+    if found:
+        told = [
+            InitErrorDetails(type=PydanticCustomError(REFUSED, "{fault}", {"fault": each}), input=None)
+            for each in found
+        ]
+        raise ValidationError.from_exception_data("config", told)

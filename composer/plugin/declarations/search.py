@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Union
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin.declarations.base import Config, Declaration, NoConfig, OfConfig
+from composer.plugin.declarations.base import Config, Declaration, NoConfig, OfConfig, refuse_all
 
 __all__ = ["DrawRules", "GenerateOptions", "SearchChoice", "SearchPolicy", "TextRules", "Words"]
 
@@ -77,12 +77,14 @@ class TextRules(Config):
     @field_validator("forbidden", "first", "last")
     @classmethod
     def _hold_words(cls, value: object) -> object:
+        faults = []
         for words in value if isinstance(value, list) and not _is_ids(value) else [value]:
             if words in ("", []):
-                raise ValueError("an empty text has no tokens: leave it out")
+                faults.append("an empty text has no tokens: leave it out")
             ids = words if isinstance(words, list) else [words]
             if any(isinstance(one, bool) or (isinstance(one, int) and one < 0) for one in ids):
-                raise ValueError(f"{words} is not the id of a token: ids are whole numbers from 0 on")
+                faults.append(f"{words} is not the id of a token: ids are whole numbers from 0 on")
+        refuse_all(faults)
         return value
 
     @field_validator("last")
@@ -101,10 +103,12 @@ class TextRules(Config):
 
     @model_validator(mode="after")
     def _in_agreement(self) -> Self:
-        for name in ("first", "last"):
-            words = getattr(self, name)
-            if words is not None and any(_ids(words) == _ids(each) for each in self.forbidden):
-                raise ValueError(f"{name} and forbidden contradict each other: both hold {words!r}")
+        given = {"first": self.first, "last": self.last}
+        refuse_all(
+            f"{name} and forbidden contradict each other: both hold {words!r}"
+            for name, words in given.items()
+            if words is not None and any(_ids(words) == _ids(each) for each in self.forbidden)
+        )
         return self
 
 
