@@ -78,7 +78,7 @@ class NodeInputs:
     def missing(self, wired: Mapping[str, object], callee: Callee, node: NodeShape, path: YamlPath) -> None:
         """C208 for every port of the node at `path` that needs something and has nothing."""
         ports = [p for p, d in callee.signature.inputs.items() if p not in wired and not d.optional]
-        if not ports or self.findings.touches(path):
+        if not ports or self.findings.touches(path) or self._misnamed(wired, callee, node) >= len(ports):
             return
         faulty = self.findings.silent_keys((*path, "inputs"))
         if self.findings.silent_keys(path) and self.document.tree.node((*path, "inputs")) is None:
@@ -95,6 +95,14 @@ class NodeInputs:
                 helps += ("or write the node under `inputs`, where values come from outside the task",)
             self.misfits.add(str(path[-1]))
             self.findings.add(Problem("C208", "error", message, place, "missing", helps=helps))
+
+    @staticmethod
+    def _misnamed(wired: Mapping[str, object], callee: Callee, node: NodeShape) -> int:
+        """How many inputs are written under names that the node does not have, and are meant for nobody knows which."""
+        if not isinstance(node.inputs, dict):
+            return 0
+        written = [name for name in node.inputs if name in callee.signature.inputs]
+        return len(node.inputs) - len(written) - sum(port not in written for port in wired)
 
     def _unnamed(self, callee: Callee, reference: Reference, path: YamlPath) -> None:
         """C214: one reference for a node with several inputs."""

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
+from composer.plugin.csv_records import csv_records
 from composer.problems import InputError
 from composer.rows.json_lines import LONGEST_LINE
 from composer.rows.row import GivenRow, hold_columns, is_utf8
@@ -23,7 +24,6 @@ class _CountedLines:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.offset = file.tell()
-        self.number = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -36,31 +36,7 @@ class _CountedLines:
             "utf-8", "surrogateescape"
         )
         self.offset += len(line)
-        self.number += 1
         return text
-
-
-class _Lines:
-    """Lines of a text; whether somebody asked for more than there are, as a reader does within a record."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self.ended = False
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines, None)
-        if line is None:
-            self.ended = True
-            raise StopIteration
-        return line
-
-
-def _never_closed(number: int) -> str:
-    words = "opens a quotation mark that is never closed, which makes one value of all that follows: close it"
-    return f"line {number} {words}"
 
 
 class DelimitedRows:
@@ -119,15 +95,12 @@ class DelimitedRows:
         csv.field_size_limit(max(LONGEST_LINE, csv.field_size_limit()))
         with self.path.open("rb") as file:
             lines = _CountedLines(file)
-            reader = csv.reader(lines, delimiter=self._delimiter)
+            records = csv_records(lines, self._delimiter)
             while True:
-                begin, number = lines.offset, lines.number + 1
-                try:
-                    record = next(reader)
-                except StopIteration:
+                begin = lines.offset
+                number, record = next(records, (0, ""))
+                if not number:
                     break
-                except csv.Error:
-                    record = [""]
                 if record:
                     begins.append(begin)
                     numbers.append(number)
@@ -136,13 +109,7 @@ class DelimitedRows:
     def at(self, file: BinaryIO, row: int, begin: int, number: int) -> GivenRow:
         """The row that begins there, in the file that was opened."""
         file.seek(begin)
-        lines = _Lines(_CountedLines(file))
-        try:
-            record = next(csv.reader(lines, delimiter=self._delimiter))
-        except csv.Error as error:
-            return GivenRow(row, fault=f"line {number} cannot be read: {error}")
-        if lines.ended:
-            return GivenRow(row, fault=_never_closed(number))
+        _, record = next(csv_records(_CountedLines(file), self._delimiter, first=number))
         return self._row(row, record)
 
     def _row(self, number: int, record: list[str] | str) -> GivenRow:
@@ -163,16 +130,6 @@ class DelimitedRows:
         """Every record with content, the columns first; of one that cannot be read, why."""
         csv.field_size_limit(max(LONGEST_LINE, csv.field_size_limit()))
         with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            lines = _Lines(file)
-            reader = csv.reader(lines, delimiter=self._delimiter)
-            while True:
-                first = reader.line_num + 1
-                try:
-                    record = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    yield f"line {reader.line_num} cannot be read: {error}"
-                    continue
+            for _, record in csv_records(file, self._delimiter):
                 if record:
-                    yield _never_closed(first) if lines.ended else record
+                    yield record

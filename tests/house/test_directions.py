@@ -14,7 +14,7 @@ PUBLIC = {
     *("composer.types", "composer.problems", "composer.plugin"),
     # They stand apart, for what is imported at every start is little.
     *("composer.problems.endings", "composer.problems.media_source"),
-    *("composer.plugin.masks", "composer.plugin.search_loop"),
+    *("composer.plugin.csv_records", "composer.plugin.masks", "composer.plugin.search_loop"),
     *("composer.plugin.standing_in", "composer.plugin.templates"),
     *("composer.media.decoders", "composer.media.structure", "composer.types.class_numbers"),
 }

@@ -103,6 +103,30 @@ def test_a_quotation_mark_that_is_never_closed_swallows_no_row_in_silence(tmp_pa
     assert rows_of(path)[1] == {"id": "2", "question": "at the end"}
 
 
+def test_a_quotation_mark_that_a_later_one_seems_to_close_is_told(tmp_path: Path) -> None:
+    """What follows the later mark shows that it opens a value: the rows between were none of the first one's."""
+    path = tmp_path / "rows.csv"
+    path.write_text('id,question\n1,"open\n2,b\n3,"closed"\n4,d\n5,5" wide\n6,"two\nlines"\n7,"a" b\n')
+    told = (
+        "line 2 opens a quotation mark that is not closed where its value ends, which makes one value of 3 lines: "
+        "close it"
+    )
+    expected = [
+        told,
+        {"id": "4", "question": "d"},
+        {"id": "5", "question": '5" wide'},
+        {"id": "6", "question": "two\nlines"},
+        {"id": "7", "question": "a b"},
+    ]
+    assert rows_of(path) == expected
+    source = DelimitedRows(path)
+    begins, numbers = source.places()
+    assert [*numbers] == [2, 5, 6, 7, 9]
+    with path.open("rb") as file:
+        read = [source.at(file, n, *place) for n, place in enumerate(zip(begins, numbers, strict=True))]
+    assert [row.fault or row.values for row in read] == expected
+
+
 def test_parquet(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet

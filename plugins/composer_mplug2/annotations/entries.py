@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, TypeVar, Union
 
 from composer.plugin import UnreadableSample
+from composer.plugin.csv_records import csv_records
 from composer.problems import InputError
 
 __all__ = [
@@ -108,19 +108,13 @@ def table(
     Raises InputError for a heading that is one name with other separators in it.
     """
     with _opened_text(path, "") as file:
-        found = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
         names = columns
-        while True:
-            try:
-                values = next(found)
-            except StopIteration:
-                return
-            except (
-                csv.Error
-            ):  # a cell beyond the limit of the library: its row has no columns, and the next one is read
-                yield {}
-                continue
-            if not names:
+        for _, values in csv_records(file, delimiter, quoted=quoted):
+            if isinstance(values, str):
+                if not names:
+                    raise InputError(f"{path}: {values}")
+                yield _UnreadRow(values)
+            elif not names:
                 names = tuple(values)
                 if len(names) == 1 and any(other in names[0] for other in {",", ";", "\t"} - {delimiter}):
                     raise InputError(
@@ -128,6 +122,17 @@ def table(
                     )
             elif values:
                 yield dict(zip(names, values, strict=False))
+
+
+class _UnreadRow(dict[str, str]):
+    """A row of a table that cannot be read: it has no columns, and who asks for one hears why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self._reason = reason
+
+    def __missing__(self, name: str) -> str:
+        raise ValueError(self._reason)
 
 
 def has_text(value: object) -> bool:

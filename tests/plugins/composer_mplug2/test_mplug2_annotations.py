@@ -277,3 +277,25 @@ COVERS = {
 def test_a_format_has_what_its_tasks_read(task: str, name: str) -> None:
     inputs = composer.check("mplug2-tasks").raise_for_errors().tasks[task].inputs
     assert {*inputs} <= {*FORMATS[name].gives}
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        ("", "that is never closed"),
+        ('tumblr_a\t"who ?"\tman\t0\tQ3\t4\ta\n', "that is not closed where its value ends"),
+    ],
+)
+def test_a_quotation_mark_of_a_table_swallows_no_question_in_silence(
+    tmp_path: Path, later: str, told: str
+) -> None:
+    path = tmp_path / "Test_frameqa_question.csv"
+    head = "gif_name\tquestion\tanswer\ttype\tvid_id\tkey\tdescription\n"
+    first = "tumblr_a\twhat sits ?\tcat\t0\tQ1\t4\ta cat sits .\n"
+    path.write_text(f'{head}{first}tumblr_a\t"open ?\tred\t2\tQ2\t4\tb\n{later}{"" if not later else first}')
+    table = table_of(f"tgif-frameqa:{path}")
+    rows = [*table.rows()]
+    assert [row.values.get("id") for row in rows if not row.fault] == ["Q1"] * (1 + bool(later))
+    (fault,) = [row.fault for row in rows if row.fault]
+    assert fault.startswith("question 2 of Test_frameqa_question.csv")
+    assert f"line 3 opens a quotation mark {told}" in fault
