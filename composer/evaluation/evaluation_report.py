@@ -144,7 +144,7 @@ def stored_evaluation(path: str | Path) -> StoredEvaluation:
         digest = told["predictions"]["sha256"]
         assert isinstance(told["evaluation"]["metrics"], dict)
         assert isinstance(told["data"]["samples"], str)
-    except (OSError, ValueError, KeyError, TypeError, AssertionError):
+    except (OSError, ValueError, KeyError, TypeError, AssertionError, RecursionError):
         raise InputError(f"{report} is not the report of an evaluation, or damaged: evaluate again") from None
     if not predictions.is_file() or sha256_of(predictions) != digest:
         raise InputError(

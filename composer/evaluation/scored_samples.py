@@ -94,7 +94,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                     found = json.loads(line)
                     if not isinstance(found, dict) or not isinstance(found.get("row"), int):
                         raise ValueError("not a row")
-                except ValueError:
+                except (ValueError, RecursionError):
                     raise InputError(
                         f"{path} is damaged: line {number} is not a row that an evaluation wrote; evaluate again with "
                         "--overwrite"

@@ -64,5 +64,5 @@ def read_header(path: Path) -> Header:
             for name, entry in entries.items()
         }
         return Header(tensors, {str(key): str(value) for key, value in own.items()}, size)
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise unreadable(path, f"its safetensors header is damaged ({error})") from None

@@ -69,7 +69,7 @@ def bases_of(checkpoint: Path, metadata: Mapping[str, str], registry: Registry) 
         return
     try:
         entries = [(_read(entry["source"]), entry) for entry in json.loads(told)]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise WeightsError(
             f"{checkpoint}: what it says of the weights that it began with is damaged"
         ) from None

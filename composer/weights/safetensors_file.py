@@ -43,7 +43,7 @@ def _damage(path: Path, message: str) -> str:
             needed += max(
                 (entry["data_offsets"][1] for name, entry in tensors.items() if name[0] != "_"), default=0
             )
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return f"its safetensors header is damaged ({message})"
     if found < needed:
         return f"the safetensors file is truncated: {needed} bytes are announced and {found} are there"
@@ -53,6 +53,6 @@ def _damage(path: Path, message: str) -> str:
 def _own_metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
     try:
         own = json.loads(metadata.get(METADATA_KEY, "null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return metadata
     return own if isinstance(own, dict) else metadata

@@ -12,7 +12,7 @@ from composer.weights.load_faults import Faults
 from composer.weights.names import first_words
 from composer.weights.plan import Assignment, LoadPlan
 from composer.weights.slots import Slot, Slots, find_slots
-from composer.weights.tensor_checks import check_values, describe_dtype, fits
+from composer.weights.tensor_checks import check_values, describe_dtype, dtype_name, fits
 
 __all__ = ["StagedTensors", "Transform", "assign"]
 
@@ -36,6 +36,9 @@ class StagedTensors:
     def take(self, assignment: Assignment, tensor: Tensor) -> None:
         """Transform and verify one tensor, and stage it converted; or record why it does not fit."""
         name, slot = assignment.target, self.slots.by_name[assignment.target]
+        if tensor.is_nested:  # such a tensor has no shape
+            self._of_another_dtype(name, slot, tensor)
+            return
         if assignment.transform is not None:
             try:
                 tensor = self.transforms[assignment.transform](tensor, tuple(slot.tensor.shape))
@@ -48,12 +51,15 @@ class StagedTensors:
         if tensor.shape != slot.tensor.shape:
             self.faults.shapes[name] = (tuple(slot.tensor.shape), tuple(tensor.shape))
         elif not fits(tensor, slot.tensor):
-            text = f"expected {describe_dtype(slot.tensor)}, found {describe_dtype(tensor)}"
-            self.faults.dtypes.setdefault(text, []).append(name)
+            self._of_another_dtype(name, slot, tensor)
         elif (found := check_values(tensor, may_be_infinite=slot.is_buffer)) is not None:
             (self.faults.not_a_number if found == "NaN" else self.faults.infinite).append(assignment.key)
         else:
             self._stage(assignment, self._converted(tensor, slot), tensor)
+
+    def _of_another_dtype(self, name: str, slot: Slot, tensor: Tensor) -> None:
+        text = f"expected {dtype_name(slot.tensor)}, found {describe_dtype(tensor)}"
+        self.faults.dtypes.setdefault(text, []).append(name)
 
     def _converted(self, tensor: Tensor, slot: Slot) -> Tensor:
         dtype = self.dtype if self.dtype is not None and tensor.is_floating_point() else slot.tensor.dtype

@@ -7,20 +7,27 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["check_values", "describe_dtype", "fits"]
+__all__ = ["check_values", "describe_dtype", "dtype_name", "fits"]
 
 _PIECE = 1 << 24  # elements looked at together, so that checking a large tensor needs no second one
 
 
 def fits(tensor: Tensor, expected: Tensor) -> bool:
     """Floating-point formats convert into each other; anything else must be the same."""
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         return False
     return tensor.dtype == expected.dtype or (tensor.is_floating_point() and expected.is_floating_point())
 
 
+def dtype_name(tensor: Tensor) -> str:
+    """`float32`."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def describe_dtype(tensor: Tensor) -> str:
-    name = str(tensor.dtype).removeprefix("torch.")
+    name = dtype_name(tensor)
+    if tensor.is_nested:
+        return f"{name} (nested)"
     if tensor.is_meta:
         return f"{name} without values"
     return name if tensor.layout is torch.strided else f"{name} ({str(tensor.layout).removeprefix('torch.')})"

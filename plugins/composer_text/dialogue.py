@@ -66,7 +66,7 @@ def _parsed(title: str, value: object) -> object:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{MESSAGES} of {title} is not JSON: {error}") from None
     if not isinstance(value, list):
         raise InputError(f"{MESSAGES} of {title} is no list of turns, each a map of `role` and `content`")

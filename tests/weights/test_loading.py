@@ -181,6 +181,18 @@ def test_tensors_without_values_are_refused(modules: Modules, state: State) -> N
     assert "expected float32, found float32 without values" in refused(modules, state)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_tensors_of_several_lengths_are_refused(modules: Modules, state: State) -> None:
+    state["text.layers.0.query.weight"] = torch.nested.nested_tensor([torch.ones(3), torch.ones(4)])
+    assert "expected float32, found float32 (nested)" in refused(modules, state)
+
+
+def test_what_a_module_without_values_expects_is_told_by_its_format() -> None:
+    module = torch.nn.Linear(3, 2, bias=False, device="meta")
+    with pytest.raises(WeightsError, match="expected float32, found int8"):
+        load_weights({"head": module}, {"head.weight": torch.zeros(2, 3, dtype=torch.int8)})
+
+
 def test_swapped_axes_are_told_as_such() -> None:
     text = refused({"head": torch.nn.Linear(3, 2, bias=False)}, {"head.weight": torch.zeros(3, 2)})
     assert "their axes are swapped" in text

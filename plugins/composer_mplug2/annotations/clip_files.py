@@ -105,7 +105,7 @@ def _something_classes(path: Path) -> dict[str, int]:
     try:
         with opened(path) as file:
             return {str(label): int(number) for label, number in json.load(file).items()}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{path} is not a map from labels to their numbers") from None
 
 

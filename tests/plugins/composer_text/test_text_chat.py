@@ -111,6 +111,7 @@ def test_media_stand_in_the_first_turn_and_batches_are_as_single(folder: Path) -
         ([*TURNS, {"role": "user"}], "turn 4 is no map of `role` and `content`"),
         ([*TURNS, {"role": "user", "content": 3}], "turn 4 of the text is of the type int"),
         ({"messages": "[{]"}, "is not JSON"),
+        ({"messages": "[" * 100_000}, "is not JSON"),
         ({"messages": "3"}, "is no list of turns"),
         (TURNS * 100, "has 300 turns"),
     ],
