@@ -162,7 +162,13 @@ def _run_hook(installed: Installed, register: Register) -> None:
             if hasattr(plugin, "composer_register")
             else "it has no hook: write a function `composer_register(register)` marked with `@hookimpl`"
         )
-    manager.hook.composer_register(register=register)
+    for answer in manager.hook.composer_register(register=register):
+        if hasattr(answer, "send") or hasattr(answer, "asend"):  # its lines have not run
+            if hasattr(answer, "close"):
+                answer.close()
+            raise _HookError(
+                "its `composer_register` is a generator or `async`, of which nobody runs a line: write a plain function"
+            )
 
 
 def _broken(installed: Installed, register: Register, error: BaseException) -> BrokenPlugin:

@@ -132,3 +132,26 @@ def test_a_type_that_fails_is_no_matter_of_a_document_that_does_not_use_it(signa
         "    outputs: {y: y, z: z}\n"
     )
     assert codes(text, registry) == ["C202", "C202"]
+
+
+def generator(register):
+    register(a_type("mine.same"))
+    yield
+
+
+async def coroutine(register):
+    register(a_type("mine.same"))
+
+
+async def both(register):
+    register(a_type("mine.same"))
+    yield
+
+
+@pytest.mark.parametrize("function", [generator, coroutine, both])
+def test_a_hook_of_which_no_line_runs_is_told(function):
+    registry = load_registry([("mine", SimpleNamespace(composer_register=hookimpl(function)))])
+    (broken,) = registry.broken
+    assert "is a generator or `async`" in broken.error
+    (problem,) = check(Source("d.yaml", DOCUMENT % "mine.same"), registry=registry).problems
+    assert problem.code in ("C201", "C302")
