@@ -86,7 +86,15 @@ def _forward(config: BackboneConfig) -> Signature:
 def _made_for(config: BackboneConfig) -> Mapping[str, Mapping[str, Any]]:
     facts = config.facts
     height, width = facts.size
-    if facts.channels != 3 or height != width or len(facts.mean) != 3:
+    if facts.channels != 3:
+        cure = "leave `channels` out" if config.channels is not None else "write `channels: 3`"
+        dims = f"[B, {facts.channels}, 1, {height}, {width}]"
+        noun = "channel" if facts.channels == 1 else "channels"
+        raise InputError(
+            f"it takes pixels of {facts.channels} {noun}, and pictures and clips are read with 3: {cure}, or read an "
+            f"array without `for`, {{kind: pixels, dims: {dims}}}"
+        )
+    if height != width or len(facts.mean) != 3:
         return {}
     values: dict[str, Any] = {
         "size": height,

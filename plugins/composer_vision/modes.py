@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from composer.problems import InputError
+from composer_vision.deep_colours import deep_colours
 from composer_vision.low_halves import LowHalves, stored_as
 
 __all__ = ["load", "to_rgb"]
 
 EIGHT_BITS, SIXTEEN_BITS = 255, 65_535
+FIRST_LOST = 65_408
+"""The first value of 16 bits that rounds to 256 of 8: Pillow keeps the 0 of that for colours of JPEG 2000."""
 
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
@@ -24,11 +30,12 @@ GREY_LEVELS = {"L;2": 85, "L;4": 17}
 
 
 def load(image: Image.Image, name: str) -> None:
-    """Read the pixels. The transparent colour of a PNG, given in stored levels, is put into those of the pixels.
+    """Read the pixels. The transparent colour of a PNG, given in stored levels, is put into those of the pixels; white
+    of a deep JPEG 2000, which Pillow rounds up beyond 8 bits to black, is white.
 
     Raises InputError for 16-bit colours of which nothing would be left: values of 8 bits that were stored in 16.
     """
-    stored, low = stored_as(image), LowHalves.of(image)
+    stored, low, deep = stored_as(image), LowHalves.of(image), deep_colours(image)
     position = 0 if low is None else low.stream.tell()
     clear = image.info.get("transparency")
     levels = isinstance(clear, tuple) and isinstance(image, PngImageFile)
@@ -36,6 +43,8 @@ def load(image: Image.Image, name: str) -> None:
     if low is not None:
         low.stream.seek(position)
     image.load()
+    if deep is not None:
+        _mend_deep(image, deep, name)
     if low is not None and image.mode in ("RGB", "RGBA") and _is_black(image):
         below = low.read() if below is None else below
         if below.any():
@@ -47,6 +56,20 @@ def load(image: Image.Image, name: str) -> None:
         image.putalpha(Image.fromarray(opacity))
     elif isinstance(clear, int) and isinstance(image, PngImageFile) and stored in GREY_LEVELS:
         image.info["transparency"] = clear * GREY_LEVELS[stored]
+
+
+def _mend_deep(image: Image.Image, read: Callable[[], NDArray[np.uint16] | None], name: str) -> None:
+    """Put back what went beyond 8 bits. Raises InputError where nothing would be left."""
+    deep = read() if image.format == "JPEG2000" or _is_black(image) else None
+    if deep is None or deep.shape != np.asarray(image).shape:
+        return
+    lost = deep >= FIRST_LOST if image.format == "JPEG2000" else np.zeros(deep.shape, dtype=bool)
+    if lost.any():
+        bands = np.array(image)
+        bands[lost & (bands == 0)] = EIGHT_BITS
+        image.paste(Image.fromarray(bands))
+    if _is_black(image) and deep[..., :3].any():
+        raise InputError(_too_dark(name, int(deep[..., :3].max())))
 
 
 def _is_black(image: Image.Image) -> bool:

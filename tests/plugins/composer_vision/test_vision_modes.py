@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,44 @@ def test_every_mode_stands_in_the_table() -> None:
 def test_eight_bits_in_sixteen_are_no_black_picture(mode: str) -> None:
     with pytest.raises(InputError, match=r"16 bits for each value and none above 200, so it would be black"):
         read_picture(picture(mode, 200))
+
+
+def deep_jpeg2000(values: np.ndarray[Any, Any], form: str) -> bytes:
+    """A JPEG 2000 picture of 16-bit colours, which Pillow does not write: red, green and blue are `values`."""
+    import av
+
+    codec = av.CodecContext.create("jpeg2000", "w")
+    codec.height, codec.width = values.shape
+    codec.pix_fmt, codec.time_base = form, Fraction(1, 25)
+    frame = av.VideoFrame.from_ndarray(np.stack([values] * 3, axis=-1), format="rgb48le").reformat(
+        format=form
+    )
+    return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
+
+
+def deep_ppm(values: np.ndarray[Any, Any], form: str) -> bytes:
+    height, width = values.shape
+    head = f"{form}\n{width} {height}\n65535\n".encode()
+    bands = [values] * (3 if form == "P6" else 1)
+    return head + np.stack(bands, axis=-1).astype(">u2").tobytes()
+
+
+DEEP = [(deep_jpeg2000, "rgb48le"), (deep_jpeg2000, "rgba64le"), (deep_ppm, "P5"), (deep_ppm, "P6")]
+
+
+@pytest.mark.parametrize(("write", "form"), DEEP, ids=[form for _, form in DEEP])
+def test_deep_colours_are_as_bright_as_those_of_8_bits(write: Any, form: str) -> None:
+    values = np.linspace(0, 65535, 64 * 64).reshape(64, 64).round().astype(np.uint16)
+    eight = io.BytesIO()
+    Image.fromarray((values / 257).round().astype(np.uint8)).convert("RGB").save(eight, "PNG")
+    read, expected = (read_picture(data).astype(int) for data in (write(values, form), eight.getvalue()))
+    assert np.abs(read - expected).max() <= 2  # the coding of JPEG 2000 is not exact
+
+
+@pytest.mark.parametrize(("write", "form"), DEEP, ids=[form for _, form in DEEP])
+def test_deep_colours_of_eight_bits_are_no_black_picture(write: Any, form: str) -> None:
+    with pytest.raises(InputError, match=r"16 bits for each value and none above \d+, so it would be black"):
+        read_picture(write(np.full((8, 8), 100, dtype=np.uint16), form))
 
 
 @pytest.mark.parametrize("mode", KNOWN)
