@@ -105,25 +105,32 @@ TIFF_TAGS = frozenset(
 
 
 def _bare_tiff(content: bytes) -> bytes | None:
-    """The file with one more directory at its end, which has only those tags, in the place of the first.
-
-    It leads to the same next page: further pages are part of the picture.
-    """
+    """The file with a directory more at its end for each page, which has only those tags, in the place of its own."""
     order = "<" if content[:1] == b"I" else ">"
     (place,) = struct.unpack_from(f"{order}I", content, 4)
     if place + 2 > len(content):
         return None
-    (count,) = struct.unpack_from(f"{order}H", content, place)
-    entries = [content[start : start + 12] for start in range(place + 2, place + 2 + 12 * count, 12)]
-    kept = [
-        each for each in entries if len(each) == 12 and struct.unpack_from(f"{order}H", each)[0] in TIFF_TAGS
-    ]
-    if not _holds_all_pixels(content, kept, order):
-        return None
-    padded = content + bytes(len(content) & 1)
-    following = content[place + 2 + 12 * count :][:4].ljust(4, b"\0")
-    directory = struct.pack(f"{order}H", len(kept)) + b"".join(kept) + following
-    return padded[:4] + struct.pack(f"{order}I", len(padded)) + padded[8:] + directory
+    bare = bytearray(content + bytes(len(content) & 1))
+    link, seen = 4, set[int]()  # where the place of the next directory stands, and those that were read
+    while 0 < place <= len(content) - 2 and place not in seen:
+        seen.add(place)
+        (count,) = struct.unpack_from(f"{order}H", content, place)
+        entries = [content[start : start + 12] for start in range(place + 2, place + 2 + 12 * count, 12)]
+        kept = [
+            each
+            for each in entries
+            if len(each) == 12 and struct.unpack_from(f"{order}H", each)[0] in TIFF_TAGS
+        ]
+        if not _holds_all_pixels(content, kept, order):
+            return None if len(seen) == 1 else bytes(bare)
+        following = content[place + 2 + 12 * count :][:4].ljust(4, b"\0")
+        struct.pack_into(f"{order}I", bare, link, len(bare))
+        bare += struct.pack(f"{order}H", len(kept)) + b"".join(kept)
+        link = len(bare)
+        bare += following
+        bare += bytes(len(bare) & 1)
+        (place,) = struct.unpack(f"{order}I", following)
+    return bytes(bare)
 
 
 def _holds_all_pixels(content: bytes, entries: list[bytes], order: str) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from composer.media.structure import whole_pictures
 from composer.problems import InputError
@@ -48,6 +50,32 @@ def _is_one_jpeg(stream: BinaryIO) -> bool:
         stream.seek(0)
 
 
+def _pages(stream: IO[bytes] | None) -> int:
+    """How many pages the directories of a TIFF name, each where the next one lies: Pillow stops at the first that it
+    cannot read, and says nothing.
+    """
+    if stream is None:
+        return 0
+    stream.seek(0)
+    head = stream.read(8)
+    order = "<" if head[:2] == b"II" else ">"
+    if len(head) < 8 or struct.unpack_from(f"{order}H", head, 2)[0] != 42:
+        return 0
+    (place,) = struct.unpack_from(f"{order}I", head, 4)
+    seen: set[int] = set()
+    while place and place not in seen and len(seen) <= MAX_FRAMES:
+        stream.seek(place)
+        count = stream.read(2)
+        entries = struct.unpack(f"{order}H", count)[0] if len(count) == 2 else 0
+        stream.seek(12 * entries, 1)
+        following = stream.read(4)
+        if len(following) < 4:
+            break
+        seen.add(place)
+        (place,) = struct.unpack(f"{order}I", following)
+    return len(seen)
+
+
 def read_still(
     source: MediaSource, choose: Callable[[ClipLength], list[int]], shrink: Callable[[Picture], Picture]
 ) -> list[Picture]:
@@ -55,6 +83,12 @@ def read_still(
 
     def read(image: Image.Image) -> list[Picture]:
         frames = getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
+        pages = _pages(image.fp) if image.format == "TIFF" and isinstance(image, ImageFile) else 0
+        if pages > frames:  # the file is read once more without its tags of no matter, and then it is whole
+            raise InputError(
+                f"{source.name} has {pages:,} pages, of which {frames:,} can be read: a tag leads beyond the end of "
+                "the file; fetch it again, or open it and export it"
+            )
         if frames > MAX_FRAMES:
             raise InputError(
                 f"{source.name} has more than {MAX_FRAMES:,} frames: cut out the part that is meant"

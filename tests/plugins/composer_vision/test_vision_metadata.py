@@ -238,3 +238,26 @@ def test_a_fault_of_the_pixels_is_still_one(form: str) -> None:
         else:
             np.testing.assert_array_equal(read, expected)  # the pixels were all there
     assert refused > len(content) // 8
+
+
+@pytest.mark.parametrize("page", [0, 1, 3])
+def test_a_note_that_leads_beyond_the_file_drops_no_page_of_a_tiff(page: int) -> None:
+    from composer_vision.stills import read_still
+
+    from composer.problems.media_source import MediaSource
+
+    stream = io.BytesIO()
+    first, *others = [Image.new("RGB", (8, 6), (60 * number, 0, 0)) for number in range(4)]
+    notes = {305: "a program with a long name"}
+    first.save(stream, "TIFF", save_all=True, append_images=others, tiffinfo=notes)
+    content = bytearray(stream.getvalue())
+    (place,) = struct.unpack_from("<I", content, 4)
+    for number in range(4):
+        (entries,) = struct.unpack_from("<H", content, place)
+        for entry in range(place + 2, place + 2 + 12 * entries, 12):
+            if number == page and struct.unpack_from("<H", content, entry)[0] == 305:
+                struct.pack_into("<HII", content, entry + 2, 2, 50, len(content) + 1000)
+        (place,) = struct.unpack_from("<I", content, place + 2 + 12 * entries)
+    source = MediaSource.of(bytes(content), "clip")
+    frames = read_still(source, lambda length: list(range(length.frames)), lambda frame: frame)
+    assert [int(frame[0, 0, 0]) for frame in frames] == [0, 60, 120, 180]
