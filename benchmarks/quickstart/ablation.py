@@ -22,7 +22,10 @@ GRAPHS = HERE.parents[1] / "graphs"
 RECIPE = GRAPHS / "training" / "quickstart.yaml"
 SHIPPED = "joint, shared universal layers (shipped)"
 RUNS: dict[str, dict[str, Any]] = {
-    "the same, trained once more by the trainer of today": {"name": "quickstart"},
+    **{
+        f"trained again by this trainer, seed {seed}": {"name": "quickstart", "seed": seed}
+        for seed in range(3)
+    },
     "image-qa alone": {"name": "quickstart", "tasks": ["image-qa"]},
     "joint, separate universal layers": {"name": HERE / "separate.yaml"},
 }
