@@ -11,7 +11,7 @@ from typing import Any
 from composer.data.data_columns import TaskInput, columns_of, inputs_of
 from composer.data.data_faults import BadRow, DataError, told
 from composer.data.opening import OpenedData, open_data
-from composer.data.row_splits import PlacedRows, place_rows
+from composer.data.row_splits import VALIDATION, PlacedRows, place_rows
 from composer.graph import CheckedTask
 from composer.plugin import RowFormat
 from composer.problems import InputError
@@ -65,8 +65,11 @@ class OwnRows:
         )
         drawn = ""
         if self.placed.share:
-            share = f"a share of {self.placed.share:g} is held out for validation"
-            drawn = f" ({share}; --validation-share 0 holds out none)"
+            held = "is held out for validation; --validation-share 0 holds out none"
+            alike = "for validation holds out none: rows that hold the same stay together"
+            drawn = (
+                f" (a share of {self.placed.share:g} {held if VALIDATION in self.placed.splits else alike})"
+            )
         yield f"{self.name}: {sizes}{drawn}"
         trained = len(self.placed.splits.get(TRAINED, ((), ()))[1])
         for name, shared in self.placed.shared.items():

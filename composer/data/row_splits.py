@@ -16,7 +16,7 @@ from composer.recipes import DataRecipe, split_name
 from composer.rows.column_map import AskedRow, ColumnMap
 from composer.rows.row import GivenRow
 
-__all__ = ["PlacedRows", "place_rows"]
+__all__ = ["VALIDATION", "PlacedRows", "place_rows"]
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 USUAL_SHARE = 0.1

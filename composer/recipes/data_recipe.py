@@ -107,14 +107,14 @@ class DataRecipe(Config):
     def _faults(self) -> Iterator[str]:
         shares = (self.validation_share or 0) + self.test_share
         if shares >= 1:
-            yield (f"the shares come to {shares:g}, which leaves no row to train with: make them smaller")
+            yield f"the shares come to {shares:g}, which leaves no row to train with: make them smaller"
         if self.split_by is not None and "" not in self.files:
-            yield ("the files are given by split, and `split_by` splits them again: leave one of both out")
+            yield "the files are given by split, and `split_by` splits them again: leave one of both out"
         if self.split_by is not None and shares:
-            yield ("`split_by` says the split of every row, and a share draws it: leave one of both out")
+            yield "`split_by` says the split of every row, and a share draws it: leave one of both out"
         for name, share in (("validation", self.validation_share or 0), ("test", self.test_share)):
             if share and name in self.files:
-                yield (f"split `{name}` has files and a share: leave one of both out")
+                yield f"split `{name}` has files and a share: leave one of both out"
 
 
 def data_recipe(data: DataRecipe | str | Mapping[str, object]) -> DataRecipe:

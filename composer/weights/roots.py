@@ -114,7 +114,7 @@ def _checked(path: Path, state: object, root: str, roots: Roots, whole: object) 
     place = f"its entry {root!r}" if root else "it"
     if not isinstance(state, Mapping):
         kind = type(state).__name__
-        raise unreadable(path, f"{place} holds a {kind}, not a state dict", "save module.state_dict()")
+        raise unreadable(path, f"{place} is of the type {kind}, not a state dict", "save module.state_dict()")
     others = {
         str(key): type(item).__name__ for key, item in state.items() if not isinstance(item, torch.Tensor)
     }

@@ -66,7 +66,7 @@ class VisionConfig(Config):
 
     def _faults(self) -> Iterator[str]:
         if self.image_size % self.patch_size:
-            yield (f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
+            yield f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
         if self.heads is None and self.width % 64:
             yield f"width {self.width} is not a multiple of 64: give `heads`, a divisor of it"
         elif self.width % self.num_heads:

@@ -112,6 +112,15 @@ def test_folders_and_saved_data_sets_have_splits_of_their_own(folder: Path) -> N
     assert {split: points(own, split) for split in own.splits} == {"train": [0, 1, 2], "test": [3]}
 
 
+def test_rows_that_are_all_alike_cannot_be_split_which_is_said(folder: Path) -> None:
+    write("a.jsonl", [{"point": [1, 2], "truth": COLORS[n % 2]} for n in range(60)])
+    notes = "\n".join(read("a.jsonl").notes)
+    assert (
+        "60 train (a share of 0.1 for validation holds out none: rows that hold the same stay together)"
+        in notes
+    )
+
+
 def test_rows_of_two_splits_that_are_given_are_counted_and_stay(folder: Path) -> None:
     write("a.jsonl", rows(6))
     write("b.jsonl", rows(20)[4:])

@@ -319,7 +319,7 @@ def _missing_index(path: Path) -> Path:
         (_legacy_namespace, "asks for argparse.Namespace, and a pickle that may import can run any code"),
         (_whole_module, "asks for torch.nn.modules.linear.Linear"),
         (_plain_pickle, "a pickle that torch.save did not write"),
-        (_list, "it holds a list, not a state dict"),
+        (_list, "it is of the type list, not a state dict"),
         (_not_tensors, "its entry 'model' holds 2 entries that are not tensors: lr (float), name (str)"),
         (
             _other_root,
