@@ -87,9 +87,12 @@ class CausalConfig(Config):
         if self.folder is not None and self.tokenizer is None and tokenizer_in(Path(self.folder)) is None:
             raise ValueError(f"{without_tokenizer(Path(self.folder))}: name one with `tokenizer`")
         vocabulary = self.facts.vocabulary
-        beyond = {name: id_ for name, id_ in self.ids.items() if id_ >= vocabulary}
+        beyond: dict[int, str] = {}  # what is left out may be the same id
+        for name, id_ in self.ids.items():
+            if id_ >= vocabulary:
+                beyond.setdefault(id_, name)
         refuse_all(
-            f"{name} {id_} lies outside a vocabulary of {vocabulary} entries" for name, id_ in beyond.items()
+            f"{name} {id_} lies outside a vocabulary of {vocabulary} entries" for id_, name in beyond.items()
         )
         return self
 
