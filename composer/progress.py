@@ -43,6 +43,14 @@ class Progress:
                 dynamic_ncols=True,
             )
 
+    def reach(self, done: int, line: Callable[[], str]) -> None:
+        """So much is done in all: the bar goes there; where there is none, a line says it now and then."""
+        if self.bar is not None:
+            self.bar.update(done - self.bar.n)
+        elif self.is_due():
+            self.line(line())
+            self.said()
+
     def is_due(self) -> bool:
         """Whether nothing was said for so long that a line should say how far it is."""
         return self.clock() - self._told >= LINE_EVERY_S

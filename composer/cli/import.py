@@ -81,13 +81,9 @@ def run(args: argparse.Namespace) -> int:
     progress.begin("tensor", len(checkpoint), 0)
 
     def tell(done: int, total: int) -> None:
-        if progress.bar is not None:
-            progress.bar.update(done - progress.bar.n)
-            if done == total and layout is not None and layout.folder is not None:
-                progress.line("the tensors are written; what else the folder needs is made of the file")
-        elif progress.is_due():
-            progress.line(f"{done} of {total} tensors")
-            progress.said()
+        progress.reach(done, lambda: f"{done} of {total} tensors")
+        if progress.bar is not None and done == total and layout is not None and layout.folder is not None:
+            progress.line("the tensors are written; what else the folder needs is made of the file")
 
     try:
         with whole_misfit(args):

@@ -40,10 +40,9 @@ class _Display:
         self._count += 1
         if (bar := self._progress.bar) is not None:
             bar.set_postfix_str(result.subject, refresh=False)
-            bar.update(1)
-        elif self._progress.is_due():
-            self._progress.said()
-            self._progress.line(f"{self._count:,} promises held, now those of {result.subject}")
+        self._progress.reach(
+            self._count, lambda: f"{self._count:,} promises held, now those of {result.subject}"
+        )
 
 
 def run(args: argparse.Namespace) -> int:

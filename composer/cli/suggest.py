@@ -66,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from composer.problems import InputError
+    from composer.progress import Progress
     from composer.views.proposing import proposals_text, propose
 
     if args.out is not None:
@@ -75,14 +76,20 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"{args.out} is not a name for a document: end it with .yaml")
         refuse_existing(args.out)
     pick = args.pick or 1
-    found = propose(
-        args.given,
-        args.wanted,
-        using=args.using,
-        most=max(args.most, pick),
-        counted=not args.quick,
-        objectives=args.objective,
-    )
+    progress = Progress()
+    progress.begin("flow", None, 0)
+    try:
+        found = propose(
+            args.given,
+            args.wanted,
+            using=args.using,
+            most=max(args.most, pick),
+            counted=not args.quick,
+            objectives=args.objective,
+            told=lambda looked_at: progress.reach(looked_at, lambda: f"{looked_at:,} flows looked at"),
+        )
+    finally:
+        progress.close()
     if args.cost:
         found = found.by_parameters()
     if pick > len(found.found):

@@ -64,12 +64,10 @@ def looked_through(own: OwnRows, hosts: Sequence[HostInputs]) -> None:
     began = progress.clock()
 
     def went(done: int, total: int) -> None:
-        if progress.bar is not None:
-            progress.bar.update(done - progress.bar.n)
-        elif progress.is_due():
-            progress.said()
-            left = shown_seconds((progress.clock() - began) / done * (total - done))
-            progress.line(f"{own.name}: looked at {done:,} of {total:,} rows, {left} left")
+        progress.reach(done, lambda: f"{own.name}: looked at {done:,} of {total:,} rows, {left(done, total)}")
+
+    def left(done: int, total: int) -> str:
+        return f"{shown_seconds((progress.clock() - began) / done * (total - done))} left"
 
     progress.begin("row", sum(len(own.samples(split)) for split in own.splits), 0)
     try:

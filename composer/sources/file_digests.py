@@ -40,10 +40,9 @@ class _Watch:
 
     def read(self, size: int) -> None:
         self.done += size
-        if self.progress.bar is not None:
-            self.progress.bar.update(size)
-        elif self.progress.is_due():
-            spent = self.progress.clock() - self.began
-            left = shown_seconds(spent * (self.total - self.done) / self.done)
-            self.progress.line(f"SHA-256: {self.done / GB:.1f} of {self.total / GB:.1f} GB, {left} left")
-            self.progress.said()
+        self.progress.reach(self.done, self._line)
+
+    def _line(self) -> str:
+        spent = self.progress.clock() - self.began
+        left = shown_seconds(spent * (self.total - self.done) / self.done)
+        return f"SHA-256: {self.done / GB:.1f} of {self.total / GB:.1f} GB, {left} left"

@@ -96,6 +96,14 @@ def test_a_value_is_read_twice_where_a_residual_or_what_was_seen_asks_for_it() -
 
 
 @pytest.mark.slow
+def test_a_search_tells_how_far_it_is() -> None:
+    told: list[int] = []
+    found = propose(("image", "text"), ("text",), told=told.append)
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert 0 <= found.looked_at - told[-1] < told[0]
+
+
 def test_counted_proposals_stand_in_the_order_of_their_parameters() -> None:
     from composer.views.cost import measure
 

@@ -11,7 +11,7 @@ modules are found although there are thousands of flows of few.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import permutations
@@ -30,6 +30,8 @@ MOST_FLOWS = 10_000
 MOST_CALLS = 14
 MOST_OF_A_SET = 24
 """Flows of one set of modules that are found: more of them only say the same in another order."""
+TOLD_EVERY = 250
+"""Flows after which it is told how many were looked at."""
 MOST_ALIKE = 4
 """Unfinished flows of the same modules, with the same values still to be read, that are gone on with: the best."""
 
@@ -45,6 +47,8 @@ class FlowSearch:
     """Input to its modality: a method of this name is the one that reads it."""
     demanded: frozenset[str] = frozenset()
     """Module types that have to be in a flow."""
+    told: Callable[[int], object] = lambda looked_at: None
+    """Hears now and then how many flows were looked at."""
     reached: dict[str, None] = field(default_factory=dict)
     looked_at: int = 0
     _keeping: bool = False
@@ -78,6 +82,8 @@ class FlowSearch:
                 if not alike.keeps(flow):
                     return
                 self.looked_at += 1
+                if self.looked_at % TOLD_EVERY == 0:
+                    self.told(self.looked_at)
                 left = self._left(flow, ways)
                 queue.put(flow, (round(flow.effort + left, 6), left))
 

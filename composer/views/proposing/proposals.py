@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from composer.plugin import ModuleType, Registry, load_registry
@@ -55,6 +55,7 @@ def propose(
     registry: Registry | None = None,
     counted: bool = False,
     objectives: bool = False,
+    told: Callable[[int], object] = lambda looked_at: None,
 ) -> Proposals:
     """Documents that lead from inputs of these modalities to values of these kinds; at most `most`.
 
@@ -68,6 +69,7 @@ def propose(
         counted: whether the parameters of each are counted, which imports torch; without, fewer modules come first.
         objectives: whether every document is to have an `objective` that trains it, and an `evaluation` where its kind
             has one.
+        told: hears now and then how many flows were looked at.
 
     Raises:
         InputError: for a name that nothing has, and where nothing is found.
@@ -91,7 +93,7 @@ def propose(
         if call.type.id in demanded or not _reads_writing(call, given, registry.kinds)
     ]
     modalities = {name: given.modality.id for name, given in named.items()}
-    search = FlowSearch(offered, registry.kinds, tuple(goals), modalities, demanded)
+    search = FlowSearch(offered, registry.kinds, tuple(goals), modalities, demanded, told)
     found: list[Proposal] = []
     looked_at = 0
     for keeping in (False, True):
