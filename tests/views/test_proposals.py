@@ -155,7 +155,15 @@ def test_two_inputs_of_one_modality_go_through_one_module() -> None:
 def test_the_flows_that_are_looked_at_grow_with_the_inputs_and_no_faster() -> None:
     found = propose(("image", *["text"] * 6), ("text",), most=2)
     assert (len(found.found), found.looked_at) == (2, 60_000)
-    assert all(len(each.report.tasks[name].inputs) == 7 for each in found.found for name in each.report.tasks)
+    tasks = [task for each in found.found for task in each.report.tasks.values()]
+    assert all(len(task.inputs) == 7 for task in tasks)
+    # One text after the other is joined to those before it, and all of them are read once.
+    assert [node.module.type.id for node in tasks[0].nodes.values()].count("core.join_tokens") == 5
+
+
+def test_what_ranks_pairs_is_proposed_where_it_is_named_alone() -> None:
+    found = propose(("image", "text", "text", "text"), ("text",), most=20).found
+    assert not any("core.top_pairs" in each.text("x") for each in found)
 
 
 def test_retrieval_is_found() -> None:

@@ -176,7 +176,8 @@ class FlowSearch:
     ) -> Iterator[tuple[tuple[Stream, ...], Bound]]:
         """The streams that a call can read, of those that may be read, and which of its ports reads which."""
         ports = call.required
-        streams = [s for s in read if call not in s.calls and not self._has_better(call, s)]
+        again = call.type.stateless and len(ports) > 1  # what joins two may join a third
+        streams = [s for s in read if (again or call not in s.calls) and not self._has_better(call, s)]
         if not ports:
             return
         if len(ports) == 1 and call.signature.inputs[ports[0]].many:

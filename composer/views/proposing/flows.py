@@ -55,7 +55,7 @@ class Stream:
     trail: tuple[tuple[FlowValue, PortType], ...]
     roots: frozenset[str]
     calls: frozenset[Offered]
-    """What it went through: nothing is called twice in a row of calls."""
+    """What it went through: nothing but what joins is called twice in a row of calls."""
 
     @property
     def type(self) -> PortType:

@@ -90,7 +90,8 @@ def propose(
     offered = [
         call
         for call in offered_calls([registry.module_types[id] for id in types], registry.modalities)
-        if call.type.id in demanded or not _reads_writing(call, given, registry.kinds)
+        if call.type.id in demanded
+        or not (_reads_writing(call, given, registry.kinds) or _makes_rows(call, registry.kinds))
     ]
     modalities = {name: given.modality.id for name, given in named.items()}
     search = FlowSearch(offered, registry.kinds, tuple(goals), modalities, demanded, told)
@@ -114,6 +115,18 @@ def _reads_writing(call: Offered, given: Collection[str], kinds: Mapping[str, Ki
     """
     read = [port.type.kind for port in call.signature.inputs.values()]
     return any(kinds[kind].has_objects and kind not in given for kind in read if kind in kinds)
+
+
+def _makes_rows(call: Offered, kinds: Mapping[str, Kind]) -> bool:
+    """Whether a call gives other rows than it reads, such as pairs: what is made of them is no answer (C271).
+
+    Such a type is proposed where it is named.
+    """
+    read, given = (
+        {kinds[port.type.kind].batch_of(port.type.dims) for port in ports.values() if port.type.kind in kinds}
+        for ports in (call.signature.inputs, call.signature.outputs)
+    )
+    return any(rows is not None and not rows.is_number for rows in given - read)
 
 
 def _has_own_sizes(entry: ModuleType) -> bool:
