@@ -44,7 +44,7 @@ class Asked:
         shown = "; ".join(_change(key, self.told.get(key), other.told.get(key)) for key in changed)
         cure = "begin anew with --overwrite, or name another --out"
         if all(key in MOVABLE for key in changed):
-            cure = f"go on with --resume where the rows that are answered have stayed, {cure}"
+            cure = f"go on with --resume, which asks rows again that changed, {cure}"
         raise InputError(f"{path} holds answers of another run ({shown}): {cure}")
 
 
