@@ -2,9 +2,9 @@
 
 python benchmarks/quickstart/ablation.py [--only NAME] [--out benchmarks/quickstart/ablation.json]
 
-Every run takes the recipe of the shipped weights: the same seed, data and number of epochs. The joint run with shared
-layers is the shipped one itself. Runs that the output file already holds are kept, so that the script can be stopped
-and started again.
+Every run takes the recipe of the shipped weights: the same data and number of epochs, and the same seed where it names
+none. The joint run with shared layers is the shipped one itself; further seeds of it say what a difference means. Runs
+that the output file already holds are kept, so that the script can be stopped and started again.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from composer.plugin import load_registry
 from composer.problems import ComposerError, InputError
 from composer.types import Kind
 
-__all__ = ["Counting"]
+__all__ = ["Counting", "StoppedError", "stopping"]
 
 
 @cache
@@ -93,3 +93,19 @@ class Counting:
             raise ComposerError(f"a node failed on {len(texts)} texts")
         self.calls.append(texts)
         return {"letters": [str(len(text)) for text in texts]}
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stopping(after: int) -> Counting:
+    """A model whose process ends after so many batches."""
+    model = Counting()
+
+    def before(texts: list[str]) -> None:
+        if len(model.calls) == after:
+            raise StoppedError
+
+    model._before = before
+    return model

@@ -7,17 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from counting import Counting
+from counting import Counting, StoppedError, stopping
 
-from composer.execution import InputFacts
 from composer.problems import InputError
 from composer.rows import run_rows
-from composer.rows.row import RowAnswer
 
 ROWS = 37
 ENDS = ("", ".progress", ".digests")
@@ -133,38 +130,6 @@ def test_kill_minus_9_at_every_moment(tmp_path: Path, name: str, way: str) -> No
     )
 
 
-class StoppedError(Exception):
-    pass
-
-
-class Told:
-    """Hears how a run goes on."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.done = 0
-
-    def begin(self, total: int | None, done: int) -> None:
-        self.done = done
-
-    def answered(self, answers: list[RowAnswer]) -> None: ...
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-
-def stopping(after: int) -> Counting:
-    """A model whose process ends after so many batches."""
-    model = Counting()
-
-    def before(texts: list[str]) -> None:
-        if len(model.calls) == after:
-            raise StoppedError
-
-    model._before = before
-    return model
-
-
 def begun(folder: Path, name: str = "out.jsonl", after: int = 3) -> tuple[Path, Path]:
     path, out = rows_file(folder), folder / name
     with pytest.raises(StoppedError):
@@ -224,75 +189,6 @@ def test_answers_of_another_run_are_never_gone_on_with(
         with pytest.raises(InputError, match="--overwrite"):
             run_rows(model, None, path, out, resume=True, **options)
         assert run_rows(model, None, path, out, overwrite=True, **options).before == 0
-
-
-def written(path: Path, texts: list[str]) -> Path:
-    path.write_text("".join(json.dumps({"id": n, "text": text}) + "\n" for n, text in enumerate(texts)))
-    return path
-
-
-@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
-@pytest.mark.parametrize("after", [3, 99])
-def test_rows_that_changed_are_asked_again(tmp_path: Path, name: str, after: int) -> None:
-    """Whether the run was ended or reached its end: the answers are those of a run over the rows as they are now."""
-    if name.endswith("parquet"):
-        pytest.importorskip("pyarrow")
-    texts = [f"text {n:02}" for n in range(30)]
-    path, out = written(tmp_path / "rows.jsonl", texts), tmp_path / name
-    with suppress(StoppedError):
-        run_rows(stopping(after), None, path, out, batch_size=3)
-    now = [*texts, "one more"]
-    now[2], now[5] = "other", "longer by now"
-    written(path, now)
-    with pytest.raises(InputError, match=r"the content of the rows changed.*--resume"):
-        run_rows(Counting(), None, path, out, batch_size=3)
-    model, told = Counting(), Told()
-    run_rows(model, None, path, out, batch_size=3, resume=True, watching=told)
-    assert "asks 2 rows again that changed since they were answered" in told.lines
-    assert sum(map(len, model.calls)) == 31 - told.done
-    run_rows(Counting(), None, path, tmp_path / f"whole-{name}", batch_size=3)
-    assert out.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
-
-
-def test_a_file_that_a_row_names_may_move_and_not_change(tmp_path: Path) -> None:
-    def reading() -> Counting:
-        model = Counting()
-        model.inputs = {"text": InputFacts("text", True, True, True)}
-        return model
-
-    for folder in ("one", "other"):
-        (tmp_path / folder).mkdir()
-        for name in ("a.txt", "b.txt"):
-            (tmp_path / folder / name).write_text(name)
-    path, out = written(tmp_path / "rows.jsonl", ["a.txt", "b.txt"]), tmp_path / "out.jsonl"
-    run_rows(reading(), None, path, out, media_root=tmp_path / "one")
-    moved = reading()
-    run_rows(moved, None, path, out, media_root=tmp_path / "other", resume=True)
-    assert moved.calls == []
-    (tmp_path / "other" / "b.txt").write_text("longer by now")
-    changed = reading()
-    run_rows(changed, None, path, out, media_root=tmp_path / "other", resume=True)
-    assert changed.calls == [[str(tmp_path / "other" / "b.txt")]]
-
-
-@pytest.mark.parametrize("resume", [False, True])
-def test_rows_of_an_iterator_that_changed_are_told(tmp_path: Path, resume: bool) -> None:
-    out, rows = tmp_path / "out.jsonl", [{"text": text} for text in ("a", "b", "c")]
-    run_rows(Counting(), None, iter(rows), out)
-    assert run_rows(Counting(), None, iter([*rows, {"text": "d"}]), out, resume=resume).answered == 4
-    rows[1] = {"text": "B"}
-    with pytest.raises(InputError, match=r"row 2 of the rows is another one than .*--overwrite"):
-        run_rows(Counting(), None, iter(rows), out, resume=resume)
-
-
-def test_rows_that_were_taken_away_are_told(tmp_path: Path) -> None:
-    path, out = written(tmp_path / "rows.jsonl", ["a", "b", "c"]), tmp_path / "out.jsonl"
-    run_rows(Counting(), None, path, out)
-    before = out.read_bytes()
-    written(path, ["a", "c"])
-    with pytest.raises(InputError, match=r"answers 3 rows, and .* has 2"):
-        run_rows(Counting(), None, path, out, resume=True)
-    assert out.read_bytes() == before
 
 
 def test_answers_never_take_the_place_of_the_rows(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_the_flows_that_are_looked_at_grow_with_the_inputs_and_no_faster() -> No
     assert [node.module.type.id for node in tasks[0].nodes.values()].count("core.join_tokens") == 5
 
 
-def test_what_ranks_pairs_is_proposed_where_it_is_named_alone() -> None:
+def test_pairs_of_rows_are_not_proposed_as_samples() -> None:
     found = propose(("image", "text", "text", "text"), ("text",), most=20).found
     assert not any("core.top_pairs" in each.text("x") for each in found)
 
