@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from offering import Offers
 from torch import Tensor, nn
 
 from composer.conformance import check_plugin
@@ -20,7 +21,6 @@ from composer.plugin import (
     ModuleType,
     SearchPolicy,
     TextRules,
-    hookimpl,
 )
 from composer.types import Signature
 
@@ -153,17 +153,8 @@ class Greedy:
         return [[type("Text", (), {"ids": [1, 5, 6, FRAMING.ends[0]], "score": 0.0})()]] * batch
 
 
-class Plugin:
-    def __init__(self, entry: Any) -> None:
-        self.entry = entry
-
-    @hookimpl
-    def composer_register(self, register: Any) -> None:
-        register(self.entry)
-
-
 def told(entry: Any) -> list[str]:
-    return [each.reason for each in check_plugin(Plugin(entry)).failures if each.check == "fields"]
+    return [each.reason for each in check_plugin(Offers(entry)).failures if each.check == "fields"]
 
 
 UNREAD = "nothing reads `unheard` of Silent, with any of its examples"
@@ -202,7 +193,7 @@ def test_a_field_may_count_beside_another_alone() -> None:
 def test_what_the_core_declares_is_the_cores_to_read() -> None:
     """Of a policy whose config extends the rules, its own field is told, and no rule."""
     policy = SearchPolicy("test.odd", f"{__name__}:Greedy", "Odd.", config=Odd, examples=({},))
-    results = check_plugin(Plugin(policy)).results
+    results = check_plugin(Offers(policy)).results
     assert all("`first`" not in each.reason for each in results)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from offering import Offers
 from torch import Tensor
 
 from composer.conformance import ConformanceReport, check_plugin
-from composer.plugin import Document, Layout, Rule, hookimpl
+from composer.plugin import Document, Layout, Rule
 from composer.problems import InputError
 
 RULES = (Rule(r"enc\.(\d+)\.w", r"text.layers.\1.weight"), Rule(r"old\..*", None, "not read"))
@@ -39,22 +40,11 @@ def lost(tensor: Tensor) -> Tensor:
     return tensor
 
 
-class Plugin:
-    __name__ = "offered"
-
-    def __init__(self, *entries: Layout | Document) -> None:
-        self.entries = entries
-
-    @hookimpl
-    def composer_register(self, register: Any) -> None:
-        register(*self.entries)
-
-
 def report(
     rules: Any = lambda parameters: RULES, transforms: Sequence[str] = (), **options: Any
 ) -> ConformanceReport:
     named = {name: f"{__name__}:{name}" for name in transforms}
-    return check_plugin(Plugin(Layout("test.layout", "", rules, transforms=named, **options)))
+    return check_plugin(Offers(Layout("test.layout", "", rules, transforms=named, **options)))
 
 
 def faults(found: ConformanceReport) -> str:
@@ -201,7 +191,7 @@ def test_a_rule_that_ignores_every_name_is_told(pattern: str, told: bool) -> Non
     rules = (Rule(r"proj\.b", "head.map.bias"), Rule(pattern, None, "the rest"))
     layout = Layout("test.layout", "", lambda parameters: rules, keys=("proj.b", "step"))
     message = f"the rule {pattern!r} ignores every name, so a tensor that no other rule knows goes unsaid"
-    assert (message in faults(check_plugin(Plugin(layout)))) is told
+    assert (message in faults(check_plugin(Offers(layout)))) is told
 
 
 FILLED = """\
@@ -246,6 +236,6 @@ def test_published_names_come_to_parameters_of_the_document(
         keys=("proj.b", "step"),
         document=document,
     )
-    found = check_plugin(Plugin(layout, Document("test-filled", tmp_path / "filled.yaml", "A classifier.")))
+    found = check_plugin(Offers(layout, Document("test-filled", tmp_path / "filled.yaml", "A classifier.")))
     assert faults(found).startswith(message)
     assert found.passed == (not message)

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from offering import Offers
 
 from composer.cli import main
 from composer.conformance import ConformanceReport, Result, check_plugin
@@ -139,17 +140,6 @@ def test_every_named_implementation_must_be_there() -> None:
         ("test.metric", "implementation"),
         ("test.other", "implementation"),
     ]
-
-
-class Offers:
-    __name__ = "offered"
-
-    def __init__(self, *entries: Any) -> None:
-        self.entries = entries
-
-    @hookimpl
-    def composer_register(self, register: Register) -> None:
-        register(*self.entries)
 
 
 def test_a_plugin_of_which_nothing_is_held_says_so() -> None:

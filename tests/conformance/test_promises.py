@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from offering import Offers
 
 from composer.conformance import ConformanceError, ConformanceReport, Result, check_plugin
-from composer.plugin import Config, Generation, Method, ModuleType, NoConfig, Register, Vocabulary, hookimpl
+from composer.plugin import Config, Generation, Method, ModuleType, NoConfig, Vocabulary
 from composer.problems import ComposerError
 from composer.types import Signature
 
@@ -20,19 +21,6 @@ PROMISES = (
     *("signature", "batch", "padding", "determinism", "purity", "device", "half precision", "weights"),
     "export",
 )
-
-
-class Offers:
-    """A plugin that offers the given entries."""
-
-    __name__ = "offered"
-
-    def __init__(self, *entries: Any) -> None:
-        self.entries = entries
-
-    @hookimpl
-    def composer_register(self, register: Register) -> None:
-        register(*self.entries)
 
 
 def same(config: Any) -> Signature:
