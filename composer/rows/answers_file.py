@@ -25,7 +25,7 @@ from composer.problems.render.machine import json_text
 from composer.rows.answer_lines import AnswerFormat
 from composer.rows.plain_values import plain
 from composer.rows.row import RowAnswer
-from composer.rows.row_contents import RowContents
+from composer.rows.row_contents import RowContent, RowContents
 from composer.rows.rows_asked import Asked
 
 __all__ = ["AnswersFile", "Counts"]
@@ -170,13 +170,13 @@ class AnswersFile:
             self._forget(lambda row, _: row in rows)
             self._commit_and_cut()
 
-    def note(self, row: int, content: bytes) -> None:
+    def note(self, row: int, content: RowContent) -> None:
         """Keep what a row holds that is to be asked."""
         assert self._contents is not None
         with _told(self.path, self.begun):
             self._contents.note(row, content)
 
-    def is_same(self, row: int, content: bytes) -> bool:
+    def is_same(self, row: int, content: RowContent) -> bool:
         """Whether a row that is answered held this when it was asked."""
         assert self._contents is not None
         with _told(self.path, self.begun):

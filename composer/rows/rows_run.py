@@ -18,7 +18,7 @@ from composer.rows.answers_file import AnswersFile
 from composer.rows.column_map import AskedRow, ColumnMap, Columns, column_map
 from composer.rows.media_root import MediaRoot
 from composer.rows.row import RowAnswer, RowSource
-from composer.rows.row_contents import content_of
+from composer.rows.row_contents import RowContent, files_as_told
 from composer.rows.row_sources import is_read_once, opened
 from composer.rows.rows_asked import Asked
 
@@ -149,7 +149,8 @@ def run_rows(
     runner = RowRunner(model, name, batch_size=batch_size, workers=workers, seed=seed)
     mapped = _mapped(source, runner, name, columns, constants, id, keep, media_root)
     total, digest = source.survey()
-    asked = _asked(model, name, source, mapped, digest, seed, only)
+    files = {name for name, facts in runner.inputs.items() if facts.names_files}
+    asked = _asked(model, name, source, mapped, files, digest, seed, only)
     with AnswersFile(path, format, asked, overwrite=overwrite, resume=resume, retry=retry) as answers:
         if total is not None and answers.last > total:
             raise InputError(
@@ -185,7 +186,7 @@ def _left(answers: AnswersFile, source: RowSource, mapped: ColumnMap) -> Iterato
         if done and not read_once:
             continue
         asked = mapped.asked(row)
-        content = content_of(row, asked, mapped)
+        content = RowContent(row, asked, mapped)
         if not done:
             answers.note(row.number, content)
             yield asked
@@ -204,7 +205,7 @@ def _ask_changed(answers: AnswersFile, source: RowSource, mapped: ColumnMap) -> 
         row.number
         for row in source.rows()
         if answers.is_done(row.number)
-        and not answers.is_same(row.number, content_of(row, mapped.asked(row), mapped))
+        and not answers.is_same(row.number, RowContent(row, mapped.asked(row), mapped))
     }
     if changed:
         answers.ask_again(changed)
@@ -256,6 +257,7 @@ def _asked(
     task: str,
     source: RowSource,
     mapped: ColumnMap,
+    files: Collection[str],
     digest: str,
     seed: int | None,
     only: Collection[str] | None,
@@ -276,7 +278,10 @@ def _asked(
             "columns": {
                 name: one if isinstance(one, str) else list(one) for name, one in mapped.columns.items()
             },
-            "constants": {name: _told(value) for name, value in mapped.constants.items()},
+            "constants": {
+                name: [_told(value), *files_as_told(value)] if name in files else _told(value)
+                for name, value in mapped.constants.items()
+            },
             "id": mapped.id,
             "kept": list(mapped.kept),
         }

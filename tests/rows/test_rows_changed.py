@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from counting import Counting, StoppedError, stopping
 
 from composer.execution import InputFacts
+from composer.execution.task_reader import ReadBatch
 from composer.problems import InputError
 from composer.rows import run_rows
 from composer.rows.row import RowAnswer
@@ -59,12 +63,14 @@ def test_rows_that_changed_are_asked_again(tmp_path: Path, name: str, after: int
     assert out.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
 
 
-def test_a_file_that_a_row_names_may_move_and_not_change(tmp_path: Path) -> None:
-    def reading() -> Counting:
-        model = Counting()
-        model.inputs = {"text": InputFacts("text", True, True, True)}
-        return model
+def reading(*, several: bool = False) -> Counting:
+    """A model whose texts name files."""
+    model = Counting()
+    model.inputs = {"text": InputFacts("text", True, True, True, is_list=several)}
+    return model
 
+
+def test_a_file_that_a_row_names_may_move_and_not_change(tmp_path: Path) -> None:
     for folder in ("one", "other"):
         (tmp_path / folder).mkdir()
         for name in ("a.txt", "b.txt"):
@@ -78,6 +84,60 @@ def test_a_file_that_a_row_names_may_move_and_not_change(tmp_path: Path) -> None
     changed = reading()
     run_rows(changed, None, path, out, media_root=tmp_path / "other", resume=True)
     assert changed.calls == [[str(tmp_path / "other" / "b.txt")]]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_file_of_the_same_size_is_another_one(tmp_path: Path, several: bool) -> None:
+    """Although its time is set back: what a file holds counts, in a list of files too."""
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text(name)
+    columns = {"text": ["first", "second"]} if several else None
+    rows = [{"first": "c.txt", "second": name} if several else {"text": name} for name in ("a.txt", "b.txt")]
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    class Lists(Counting):
+        """Reads a list as a text of all that it names."""
+
+        def read(self, raw: Mapping[str, Any]) -> ReadBatch:
+            return super().read({"text": [" ".join(each) for each in raw["text"]]})
+
+    def asked() -> Counting:
+        model = Lists() if several else Counting()
+        model.inputs = reading(several=several).inputs
+        run_rows(model, None, path, out, columns=columns, resume=True)
+        return model
+
+    assert sum(map(len, asked().calls)) == 2
+    assert asked().calls == []
+    file = tmp_path / "b.txt"
+    before = file.stat()
+    file.write_text("B.txt")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (only,) = asked().calls
+    assert len(only) == 1
+    assert only[0].endswith("b.txt")
+    assert asked().calls == []
+    file.touch()
+    assert asked().calls == []
+
+
+def test_a_file_that_all_rows_share_is_another_one(tmp_path: Path) -> None:
+    shared = tmp_path / "shared.txt"
+    shared.write_text("a")
+    path, out = written(tmp_path / "rows.jsonl", ["a", "b"]), tmp_path / "out.jsonl"
+
+    def run(**chosen: bool) -> None:
+        model = Counting()
+        model.inputs = {**model.inputs, "file": InputFacts("text", True, True, True)}
+        run_rows(model, None, path, out, constants={"file": str(shared)}, **chosen)
+
+    run()
+    run()
+    shared.write_text("b")
+    with pytest.raises(InputError, match=r"the inputs that are the same for all rows changed.*--overwrite"):
+        run(resume=True)
+    run(overwrite=True)
 
 
 @pytest.mark.parametrize("resume", [False, True])
