@@ -12,6 +12,7 @@ from composer.plugin.answers import as_adapter_config, as_ports
 from composer.plugin.asking import ask
 from composer.plugin.declarations import Config, Document, Modality, ModuleType
 from composer.plugin.registry import Registry
+from composer.problems.first_line import refusal
 from composer.types import Dim, Kind, PortType
 
 __all__ = ["check_adapter", "check_config", "check_document", "check_kind", "check_ports"]
@@ -102,5 +103,5 @@ def _hold_config(entry: ModuleType, config: Mapping[str, object], given: PortTyp
     try:
         entry.config.model_validate(config)
     except ValueError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise Failure(f"from {given} to {wanted} it gives a config that the type refuses: {reason}") from None
+        told = f"from {given} to {wanted} it gives a config that the type refuses: {refusal(error)}"
+        raise Failure(told) from None

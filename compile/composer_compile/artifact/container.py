@@ -140,7 +140,8 @@ class Container:
         return self._verified[name]
 
     def unpacked(self, name: str) -> Path:
-        """A verified file as a path, for libraries that take nothing else; a zip's file is copied out once.
+        """A verified file as a path, for libraries that take nothing else; a zip's file, or one that is not in its place any
+        more, is copied out once.
 
         Raises:
             TemporaryFolderError: there is no place to copy it to.
@@ -224,14 +225,15 @@ class _Files(Protocol):
     def view(self, name: str, limit: int) -> memoryview | None:
         """The content of a file; not more than one byte beyond the limit where it has to be unpacked."""
 
-    def path(self, name: str) -> Path | None: ...
+    def path(self, name: str) -> Path | None:
+        """Where the file lies by itself; None where it does not."""
 
     def close(self) -> None: ...
 
 
 class _Directory:
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.absolute()  # the program may go to another folder meanwhile
 
     def names(self) -> set[str]:
         found = (path.relative_to(self.root) for path in self.root.rglob("*") if not path.is_dir())
@@ -242,7 +244,8 @@ class _Directory:
         return _mapped(path) if path.is_file() else None
 
     def path(self, name: str) -> Path | None:
-        return self.root / name
+        path = self.root / name
+        return path if path.is_file() else None  # the folder may have been moved, removed or replaced since
 
     def close(self) -> None:
         """Maps go with their views."""
@@ -269,7 +272,7 @@ class _Zip:
         self._beside = {entry.filename for entry in entries if not entry.is_dir()} - {
             entry.filename for entry in self._members.values()
         }
-        self._file = file
+        self._file = file.absolute()
         self._map = _mapped(file)
         self._out: Scratch | None = None
 

@@ -17,6 +17,7 @@ from composer.execution.processors import Processors
 from composer.plugin import Config, Modality, ModuleType, Processor, Registry, SearchPolicy
 from composer.plugin.asking import ask
 from composer.problems import InputError
+from composer.problems.first_line import refusal
 from composer.types import Kind, Several, parse_form, parse_port_type
 from composer_compile.artifact.container import Container
 from composer_compile.artifact.dtypes import DTYPES
@@ -60,7 +61,7 @@ def config_of(
         made_with = (offered.package if offered else "") or "the plugin"
         raise ArtifactError(
             f"{container.path}: the installed {declared.noun} `{declared.id}` does not take the config that the "
-            f"artifact was made with ({str(error).splitlines()[-1].strip()}): install {made_with} again, or rebuild it "
+            f"artifact was made with ({refusal(error)}): install {made_with} again, or rebuild it "
             f"with `{container.rebuild}`"
         ) from None
 
