@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.problems import InputError
+from composer.rows.arrow_values import CONVERSION_ERRORS, arrow_rows, reason_of
 from composer.rows.row import GivenRow
 
 if TYPE_CHECKING:
@@ -63,12 +64,8 @@ class ArrowRows:
 
     def row(self, index: int) -> GivenRow:
         place = index if self._indices is None else self._indices[index].as_py()
-        try:
-            (values,) = self._table.slice(place, 1).to_pylist()
-        except (ValueError, ArithmeticError) as error:
-            reason = str(error).partition("\n")[0]
-            return GivenRow(index + 1, fault=f"it cannot be read: {reason}")
-        return GivenRow(index + 1, values)
+        (found,) = arrow_rows(self._table.slice(place, 1), index + 1)
+        return found
 
     def title(self, index: int) -> str:
         return f"{self.name}, row {index + 1}"
@@ -124,9 +121,8 @@ def _held(folder: Path, each: object) -> Path:
 def _mapped(arrow: Any, path: Path) -> Any:
     try:
         return arrow.ipc.open_stream(arrow.memory_map(str(path))).read_all()
-    except (OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise InputError(f"{path} cannot be read as Arrow: {reason}") from None
+    except CONVERSION_ERRORS as error:
+        raise InputError(f"{path} cannot be read as Arrow: {reason_of(error)}") from None
 
 
 def _classes(folder: Path) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from composer.data.arrow_folder import ArrowRows, arrow_library
 from composer.problems import InputError
+from composer.rows.arrow_values import CONVERSION_ERRORS, reason_of
 from composer.rows.parquet import ParquetRows
 
 __all__ = ["ParquetTable"]
@@ -27,9 +28,8 @@ class ParquetTable(ArrowRows):
         arrow = arrow_library()
         try:
             table = self._read(path, arrow)
-        except (OSError, ValueError, ArithmeticError) as error:
-            reason = str(error).partition("\n")[0].rstrip(".")
-            raise InputError(f"{path} cannot be read as Parquet: {reason}") from None
+        except CONVERSION_ERRORS as error:
+            raise InputError(f"{path} cannot be read as Parquet: {reason_of(error)}") from None
         super().__init__(str(path), path.absolute().parent, table)
 
     def _read(self, path: Path, arrow: Any) -> Any:

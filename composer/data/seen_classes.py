@@ -15,6 +15,7 @@ from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.recipes import data_recipe
 from composer.rows.media_root import path_below
+from composer.rows.row import GivenRow, RowError
 from composer.types.class_numbers import class_name
 
 __all__ = ["SeenClasses", "see_classes"]
@@ -59,8 +60,8 @@ def see_classes(data: str, label: str | None = None) -> SeenClasses:
     value, pictures = "", False
     for table in tables:
         own = table.class_names.get(column)
-        for row in table.rows():
-            each = row.values.get(column)
+        for index, row in enumerate(table.rows()):
+            each = _class_in(row, column, table, index)
             if isinstance(each, float) or (isinstance(each, str) and FRACTION.fullmatch(each)):
                 raise InputError(
                     f"column `{column}` of {data} holds numbers such as {each}, which are no classes, and this "
@@ -76,6 +77,13 @@ def see_classes(data: str, label: str | None = None) -> SeenClasses:
                 )
     ordered = next((tuple(t.class_names[column]) for t in tables if column in t.class_names), None)
     return _held(SeenClasses(ordered or tuple(sorted(names, key=_in_order)), column, value, pictures), data)
+
+
+def _class_in(row: GivenRow, column: str, table: Table, index: int) -> object:
+    try:
+        return row.value(column)
+    except RowError as error:
+        raise InputError(f"{table.title(index)}: {error.reason}") from None
 
 
 def _in_order(name: str) -> tuple[int, int, str]:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from composer.problems import InputError
 from composer.problems.suggest import unknown
-from composer.rows.row import GivenRow, RowSource
+from composer.rows.row import GivenRow, RowError, RowSource
 
 __all__ = ["DatasetRows", "NamedRows", "SplitRows"]
 
@@ -109,7 +109,10 @@ class SplitRows:
             yield replace(row, number=number)
 
     def _is_own(self, row: GivenRow) -> bool:
-        value = row.values.get(self._column)
+        try:
+            value = row.value(self._column)
+        except RowError as error:
+            raise InputError(f"{self._rows.name}, row {row.number:,}: {error.reason}") from None
         return isinstance(value, str) and self._one_name(value.strip()) == self._split
 
 

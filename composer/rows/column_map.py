@@ -90,16 +90,17 @@ class ColumnMap:
 
     def asked(self, row: GivenRow) -> AskedRow:
         """The row as the task is asked it; a value that is missing or cannot be used is its fault."""
-        id_ = row.values.get(self.id) if self.id is not None else None
-        kept = {name: row.values.get(name) for name in self.kept}
         if row.fault:
             return AskedRow(row.number, fault=RowError(row.fault))
+        id_, kept = None, {}
         try:
-            return AskedRow(row.number, id_, kept, self._values(row.values), columns=self.columns)
+            id_ = row.value(self.id) if self.id is not None else None
+            kept = {name: row.value(name) for name in self.kept}
+            return AskedRow(row.number, id_, kept, self._values(row), columns=self.columns)
         except RowError as fault:
             return AskedRow(row.number, id_, kept, fault=fault)
 
-    def _values(self, row: Mapping[str, object]) -> dict[str, object]:
+    def _values(self, row: GivenRow) -> dict[str, object]:
         values = dict(self.constants)
         for name, column in self.columns.items():
             if not isinstance(column, str):
@@ -115,15 +116,15 @@ class ColumnMap:
                 values[name] = value
         return values
 
-    def _value(self, name: str, column: str, row: Mapping[str, object]) -> object:
+    def _value(self, name: str, column: str, row: GivenRow) -> object:
         """The value of a column; None for one that an input can be without. Raises RowError."""
-        value = row.get(column)
+        value = row.value(column)
         empty = value is None or (name in self.files and isinstance(value, str) and not value)
         if empty and name in self.may_be_absent:
             return None  # tables have no other way to leave a file out
-        if column not in row:
+        if column not in row.values:
             used = {each for columns in self.columns.values() for each in _several(columns)}
-            guess = nearest(column, [key for key in row if key not in used])
+            guess = nearest(column, [key for key in row.values if key not in used])
             hint = f"; did you mean `{guess}`?" if guess is not None else ""
             raise RowError(f"it has no column `{column}`{hint}", column)
         if value is None:

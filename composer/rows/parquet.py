@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from composer.problems import InputError
 from composer.problems.render.machine import json_text
+from composer.rows.arrow_values import CONVERSION_ERRORS, arrow_rows, reason_of
 from composer.rows.row import GivenRow, hold_columns
 
 __all__ = ["ParquetRows", "write_parquet"]
@@ -60,11 +61,9 @@ class ParquetRows:
                 number += sizes[first]
                 first += 1
             for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=list(groups)[first:]):
-                for values in batch.to_pylist():
-                    number += 1
-                    if number > skipped:
-                        yield GivenRow(number, values)
-        except (OSError, ValueError, ArithmeticError) as error:
+                yield from (row for row in arrow_rows(batch, number + 1) if row.number > skipped)
+                number += batch.num_rows
+        except CONVERSION_ERRORS as error:
             raise self._unreadable(error) from None
         finally:
             file.close()
@@ -73,12 +72,11 @@ class ParquetRows:
         library = _library()
         try:
             return library.ParquetFile(self.path)
-        except (OSError, ValueError) as error:
+        except CONVERSION_ERRORS as error:
             raise self._unreadable(error) from None
 
     def _unreadable(self, error: Exception) -> InputError:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        return InputError(f"{self.path} cannot be read as Parquet: {reason}")
+        return InputError(f"{self.path} cannot be read as Parquet: {reason_of(error)}")
 
 
 def check_installed() -> None:

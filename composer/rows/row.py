@@ -22,6 +22,14 @@ class GivenRow:
     """Its values by column."""
     fault: str = ""
     """Why it is no row, where it is none: a line that is no JSON."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Columns that have a value which is none of Python, and why; they are not among `values`."""
+
+    def value(self, column: str) -> object:
+        """The value of a column; None where there is none. Raises RowError for one that cannot be read."""
+        if column in self.unreadable:
+            raise RowError(f"its column `{column}` cannot be read: {self.unreadable[column]}", column)
+        return self.values.get(column)
 
 
 class RowError(InputError):

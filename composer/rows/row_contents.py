@@ -34,8 +34,10 @@ class RowContent:
     """
 
     def __init__(self, row: GivenRow, asked: AskedRow, mapped: ColumnMap) -> None:
-        values = {name: row.values.get(name) for name in mapped.read}
-        self._told = values_as_bytes({"fault": row.fault, "values": values})
+        values, unreadable = (
+            {name: told.get(name) for name in mapped.read} for told in (row.values, row.unreadable)
+        )
+        self._told = values_as_bytes({"fault": row.fault, "unreadable": unreadable, "values": values})
         named = (asked.values.get(name) for name in mapped.files)
         self._files = [path for each in named for path in _paths(each)]
 

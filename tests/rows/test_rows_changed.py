@@ -127,10 +127,10 @@ def test_a_file_that_all_rows_share_is_another_one(tmp_path: Path) -> None:
     shared.write_text("a")
     path, out = written(tmp_path / "rows.jsonl", ["a", "b"]), tmp_path / "out.jsonl"
 
-    def run(**chosen: bool) -> None:
+    def run(*, resume: bool = False, overwrite: bool = False) -> None:
         model = Counting()
         model.inputs = {**model.inputs, "file": InputFacts("text", True, True, True)}
-        run_rows(model, None, path, out, constants={"file": str(shared)}, **chosen)
+        run_rows(model, None, path, out, constants={"file": str(shared)}, resume=resume, overwrite=overwrite)
 
     run()
     run()
