@@ -1,6 +1,7 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
 from composer.execution.answering import Answering, Asking, Reader, ReadValues, TaskPorts, only_one
+from composer.execution.forked import one_thread_in_forks
 from composer.execution.generation import (
     check_one_sample,
     drawn_seed,
@@ -57,6 +58,7 @@ __all__ = [
     "linear",
     "linear_in_pieces",
     "load",
+    "one_thread_in_forks",
     "only_one",
     "output_ports",
     "pieces_of",

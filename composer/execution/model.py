@@ -15,6 +15,7 @@ from composer.execution.answering import TaskPorts, only_one
 from composer.execution.averages import begin_averages, uncalled, with_followed
 from composer.execution.filling import empty_module, published_parameters
 from composer.execution.fingerprint import fingerprint_of
+from composer.execution.forked import one_thread_in_forks
 from composer.execution.fusing import Fusing, fusing_in
 from composer.execution.generation import check_one_sample
 from composer.execution.linear import use_fastest_linears
@@ -83,6 +84,7 @@ class Model:
         self._runners: dict[str, Runner] = {}
         self._lock = threading.Lock()
         self._closed = False
+        one_thread_in_forks()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise NotCopiedError(

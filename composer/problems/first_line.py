@@ -16,7 +16,7 @@ def first_line(error: BaseException) -> str:
 
 
 def refusal(error: ValueError) -> str:
-    """Why a config refuses what it was given: pydantic's faults in one line, each with its field, without its advice."""
+    """Why a config refuses what it was given, in one line: every fault with its field, without pydantic's advice."""
     if not isinstance(error, ValidationError):
         return first_line(error)
     faults = error.errors(include_url=False, include_context=False)

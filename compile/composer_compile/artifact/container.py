@@ -140,8 +140,8 @@ class Container:
         return self._verified[name]
 
     def unpacked(self, name: str) -> Path:
-        """A verified file as a path, for libraries that take nothing else; a zip's file, or one that is not in its place any
-        more, is copied out once.
+        """A verified file as a path, for libraries that take nothing else; a zip's file is copied out once, and so
+        is one that is not in its place any more.
 
         Raises:
             TemporaryFolderError: there is no place to copy it to.

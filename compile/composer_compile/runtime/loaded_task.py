@@ -16,6 +16,7 @@ from composer.execution import (
     drawn_seed,
     last_search,
     leading_to,
+    one_thread_in_forks,
     text_pieces,
 )
 from composer.execution.generation import first_text
@@ -79,6 +80,7 @@ class LoadedTask:
         self.device = device
         self.registry = registry
         self.load = load
+        one_thread_in_forks()
         self.requests = Requests(
             name, task, registry=registry, container=container, shared=shared, device=device
         )

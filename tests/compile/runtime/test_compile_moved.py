@@ -1,4 +1,4 @@
-"""An artifact that is open answers on, whatever becomes of the folder that it lies in and of the one the program works in."""
+"""An artifact that is open answers on, whatever becomes of its folder and of the one the program works in."""
 
 from __future__ import annotations
 
