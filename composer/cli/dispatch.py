@@ -15,6 +15,8 @@ from composer.cli.signals import Ended, ending_signals
 from composer.interruptions import telling_interruptions
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from composer.problems import ComposerError
 
 __all__ = ["COMMANDS", "run"]
@@ -74,9 +76,9 @@ def run(argv: list[str] | None = None) -> int:
         # The reader went away (`composer show x | head`); what Python still holds for it must not fail at exit.
         _drop_output()
         return BROKEN_PIPE
-    except OSError as error:  # what a command cannot write is told by the command; this is the help text
+    except OSError as error:  # of any other file it is told by the command
         _drop_output()
-        complain(f"standard output: {error.strerror or error}")
+        complain(f"standard output cannot be written: {error.strerror or error}")
         return PROBLEMS
 
 
@@ -92,16 +94,13 @@ def _open_closed_streams() -> None:
 
 
 def _flushed(code: int) -> int:
-    """The exit code once all output has left; a full disk behind it is an error, told once."""
+    """The exit code once all output has left; where it cannot and something else is told already, that is enough."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if code != PROBLEMS or isinstance(error, BrokenPipeError):
+            raise
         _drop_output()
-        if code != PROBLEMS:
-            complain(f"standard output: {error.strerror or error}")
-        return PROBLEMS
     return code
 
 
@@ -151,6 +150,12 @@ class _Parser(argparse.ArgumentParser):
         remark(f"{self.prog}: error: {message}; `{self.prog} --help` shows how it is used")
         self.exit(USAGE)
 
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        if file is None:
+            say(self.format_help(), end="")  # argparse is silent about what it cannot write
+        else:
+            super().print_help(file)
+
 
 def _run_command(name: str, rest: list[str], *, ends: bool) -> int:
     command = import_module(f"composer.cli.{name}")
@@ -160,7 +165,7 @@ def _run_command(name: str, rest: list[str], *, ends: bool) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.configure(parser)
-    from composer.cli.streams import own_output
+    from composer.cli.streams import OutputError, own_output
     from composer.problems import ComposerError
 
     try:
@@ -177,7 +182,7 @@ def _run_command(name: str, rest: list[str], *, ends: bool) -> int:
     except MemoryError as error:
         complain(f"there is not enough memory{f': {error}' if str(error) else ''}")
         return PROBLEMS
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputError):
         raise
     except (Exception, SystemExit) as error:
         return _unexpected(error)

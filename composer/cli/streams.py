@@ -6,16 +6,36 @@ of a command, as JSON most of all, should find that between them.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-__all__ = ["answers", "own_output"]
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = ["OutputError", "answers", "own_output"]
 
 _KEPT: list[TextIO] = []
 """Standard output of the command that runs."""
+
+
+class OutputError(OSError):
+    """Standard output cannot be written."""
+
+
+class _Output(io.FileIO):
+    """Standard output. What it says of itself is told apart from what other files say."""
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error.errno, error.strerror) from None
 
 
 def answers() -> TextIO:
@@ -50,8 +70,8 @@ def own_output(*, ends: bool = False) -> Iterator[None]:
 
 
 def _reopened(stream: TextIO, number: int) -> TextIO:
-    lines = 1 if stream.isatty() else -1
-    return os.fdopen(number, "w", encoding=stream.encoding, errors=stream.errors, buffering=lines)
+    held = io.BufferedWriter(_Output(number, "w"))
+    return io.TextIOWrapper(held, stream.encoding, stream.errors, line_buffering=stream.isatty())
 
 
 def _taken(stream: TextIO) -> int | None:
