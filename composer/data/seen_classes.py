@@ -52,7 +52,8 @@ def see_classes(data: str, label: str | None = None) -> SeenClasses:
             raise InputError(
                 f"{data} is a folder of classes, and --label names a column of a table: leave it out"
             )
-        found = {name for table in tables if isinstance(table, ClassFolders) for name in table.classes}
+        folders = [table for table in tables if isinstance(table, ClassFolders)]
+        found = {class_name(name) for table in folders for name in table.classes}
         return _held(SeenClasses(tuple(sorted(found)), "label", "photo", pictures=True), data)
     columns = _columns(tables[0])
     column = _label(columns, label, data)
@@ -62,20 +63,23 @@ def see_classes(data: str, label: str | None = None) -> SeenClasses:
         own = table.class_names.get(column)
         for index, row in enumerate(table.rows()):
             each = _class_in(row, column, table, index)
-            if isinstance(each, float) or (isinstance(each, str) and FRACTION.fullmatch(each)):
+            if isinstance(each, float) or (isinstance(each, str) and FRACTION.fullmatch(class_name(each))):
                 raise InputError(
                     f"column `{column}` of {data} holds numbers such as {each}, which are no classes, and this "
                     "writes a document that tells classes: write your own, with an input of modality `array` as target"
                 )
-            if isinstance(each, (str, int)) and str(each):
-                names.add(own[each] if own is not None and isinstance(each, int) else class_name(each))
+            if own is not None and isinstance(each, int):
+                each = own[each]
+            if isinstance(each, (str, int)) and class_name(each):
+                names.add(class_name(each))
             if not value and not row.fault:
                 value, pictures = _value(row.values, column, table, data)
             if len(names) > MOST:
                 raise InputError(
                     f"column `{column}` of {data} has more than {MOST:,} values: it is not a class"
                 )
-    ordered = next((tuple(t.class_names[column]) for t in tables if column in t.class_names), None)
+    named = next((table.class_names[column] for table in tables if column in table.class_names), ())
+    ordered = tuple(dict.fromkeys(map(class_name, named)))
     return _held(SeenClasses(ordered or tuple(sorted(names, key=_in_order)), column, value, pictures), data)
 
 

@@ -146,6 +146,7 @@ def test_pictures_are_seen_as_windows_names_them_and_as_their_content(
         ("text,label\nx y,b\nz,a\n", [], "2 classes (a, b)"),
         ("id,review,stars\n1,good,5\n2,bad,1\n3,so,10\n", ["--label", "stars"], "3 classes (1, 5, 10)"),
         ("A b,Mood!\nx,up\ny,down\n", ["--label", "Mood!"], "2 classes (down, up)"),
+        ("text,label\nx,good\ny,good \nz,\tbad\n", [], "2 classes (bad, good)"),
     ],
 )
 def test_a_table_of_texts(
@@ -160,6 +161,20 @@ def test_a_table_of_texts(
     train = next(line.split("composer ")[1] for line in made.out.splitlines() if "train a.yaml" in line)
     done = composer(*shlex.split(train), "--check", "--set", "hidden=8")
     assert done.code == 0, done.err
+
+
+def test_space_around_a_class_is_no_part_of_its_name(composer, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text(
+        "text,label\n" + "".join(f"t{n},{['good', 'bad'][n % 2]}{' ' * (n % 3)}\n" for n in range(40))
+    )
+    assert composer("new", "a.yaml", "--data", "a.csv").code == 0
+    done = composer("train", "a.yaml", "--data", "a.csv", "--check", "--set", "hidden=8")
+    assert done.code == 0, done.err
+    text = Path("a.yaml").read_text()
+    Path("b.yaml").write_text(text.replace("[bad, good]", '[good, bad, "good "]'))
+    assert Path("b.yaml").read_text() != text
+    assert "classes 1 and 3 have one name, 'good'" in composer("check", "b.yaml").out
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,6 @@ LINES = [
     ),
     ("slip", '"[1, 2]",rde\n', "did you mean `red`?"),
     ("capital", '"[1, 2]",Red\n', "did you mean `red`?"),
-    ("space", '"[1, 2]",red \n', "did you mean `red`?"),
     (
         "number beyond",
         '"[1, 2]",2\n',
