@@ -7,8 +7,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
-__all__ = ["Interrupted", "is_interruption", "telling_interruptions"]
+__all__ = [
+    "Interrupted",
+    "forget_raised",
+    "is_interruption",
+    "raise_noted",
+    "raise_swallowed",
+    "telling_interruptions",
+]
+
+_raised: list[BaseException] = []
+"""What signals have raised since the program began to be told of them."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -42,5 +53,24 @@ def is_interruption(error: BaseException) -> bool:
     return elsewhere or type(error) is not KeyboardInterrupt
 
 
+def raise_noted(error: KeyboardInterrupt) -> NoReturn:
+    """Raise what a signal means, and note that it came."""
+    _raised.append(error)
+    raise error
+
+
+def forget_raised() -> None:
+    """What was noted belongs to a command that is over."""
+    _raised.clear()
+
+
+def raise_swallowed() -> None:
+    """Raise again what a signal raised, where code of others caught it and went on: torch catches whatever comes while
+    it imports numpy, which is not usable after that.
+    """
+    if _raised:
+        raise _raised[0]
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted
+    raise_noted(Interrupted())

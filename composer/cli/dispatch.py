@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from composer.cli.output import complain, remark, say
 from composer.cli.signals import Ended, ending_signals
-from composer.interruptions import telling_interruptions
+from composer.interruptions import raise_swallowed, telling_interruptions
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -176,7 +177,7 @@ def _run_command(name: str, rest: list[str], *, ends: bool) -> int:
     try:
         _hold_folder()
         with own_output(ends=ends):
-            return int(command.run(parsed))
+            return _answer(command, parsed)
     except ComposerError as error:
         return _report(error)
     except MemoryError as error:
@@ -186,6 +187,15 @@ def _run_command(name: str, rest: list[str], *, ends: bool) -> int:
         raise
     except (Exception, SystemExit) as error:
         return _unexpected(error)
+
+
+def _answer(command: ModuleType, parsed: argparse.Namespace) -> int:
+    """The exit code of the command; a fault that a swallowed signal left behind is none."""
+    try:
+        return int(command.run(parsed))
+    except Exception:
+        raise_swallowed()
+        raise
 
 
 def _hold_folder() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from composer.interruptions import forget_raised, raise_noted
+
 __all__ = ["Ended", "ending_signals"]
 
 _NAMES = ("SIGTERM", "SIGHUP")
@@ -40,7 +42,8 @@ def ending_signals() -> Iterator[None]:
     finally:
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
+        forget_raised()
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    raise Ended(number)
+    raise_noted(Ended(number))

@@ -25,6 +25,7 @@ from composer.execution.start import Start
 from composer.execution.task_reader import InputFacts, ReadBatch, TaskReader, UndividedError
 from composer.execution.text_stream import Flow, TextStream, last_search, leading_to
 from composer.execution.timing import NodeTime, Timing
+from composer.interruptions import raise_swallowed
 
 __all__ = [
     "INITIAL",
@@ -66,3 +67,5 @@ __all__ = [
     "seed_for",
     "text_pieces",
 ]
+
+raise_swallowed()  # Ctrl-C while torch was imported

@@ -150,6 +150,38 @@ def test_a_signal_ends_a_command_with_its_code(tmp_path: Path, name: str) -> Non
     assert err == (b"composer: interrupted\n" if name == "SIGINT" else b"")
 
 
+SWALLOWED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+NUMBER = getattr(signal, sys.argv.pop())
+class Sends:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy._core.multiarray" and not self.sent:  # torch imports it, and catches all that comes
+            self.sent = True
+            os.kill(os.getpid(), NUMBER)
+    sent = False
+sys.meta_path.insert(0, Sends())
+from composer.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("command", ["run", "compile"])
+def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(
+    odd: Path, command: str, name: str
+) -> None:
+    arguments = [command, "odd.yaml", *(["x=x.npy"] if command == "run" else ["--out", "artifact"])]
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, *arguments, "--weights", "initial", name],
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (128 + getattr(signal, name), b"")
+    assert done.stderr == (b"composer: interrupted\n" if name == "SIGINT" else b"")
+    assert os.listdir() == ["odd.yaml"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_program_that_calls_a_command_is_ended_by_its_signal(tmp_path: Path) -> None:
     """A server that runs a command in its own process must not go on when it is asked to end."""
