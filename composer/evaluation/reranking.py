@@ -170,6 +170,10 @@ def reranked_scores(
 
 def _hold_top(metrics: Sequence[CheckedMetric], top: int, candidates: int) -> None:
     most = max(getattr(each.config, "k", 1) for each in metrics)
+    if most >= candidates:
+        raise InputError(
+            f"the best {most} of {candidates} candidates always hold the right one: ask for fewer, or give more samples"
+        )
     if top < min(most, candidates):
         raise InputError(
             f"the best {top} candidates are looked at, and a recall asks for {most}: ask for more (top=)"

@@ -33,19 +33,28 @@ class TopKAccuracyConfig(Config):
     """How many of the best classes may be the right one."""
 
 
-def hold_best(k: int, classes: int) -> None:
-    """Raise InputError where all classes are among the best `k` of them."""
-    if k >= classes:
-        raise InputError(
-            f"the best {k} of {classes} classes always hold the right one: set `k` below {classes}"
-        )
+def hold_best(k: int, count: int, what: str = "classes") -> None:
+    """Raise InputError where all classes, or candidates, are among the best `k` of them."""
+    if k >= count:
+        cure = f"set `k` below {count}" if count > 1 else "there is nothing to choose from"
+        raise InputError(f"the best {k} of {count} {what} always hold the right one: {cure}")
 
 
-def _hold_outputs(config: TopKAccuracyConfig, outputs: Sequence[PortType]) -> None:
+def _hold_classes(config: TopKAccuracyConfig, outputs: Sequence[PortType]) -> None:
     """Scores[B, K] say how many classes there are, a ranking does not."""
+    _hold_scores(config.k, outputs, "classes")
+
+
+def _hold_candidates(config: RecallConfig, outputs: Sequence[PortType]) -> None:
+    """Scores[B, C] say how many candidates there are; of two embeddings, all samples are candidates."""
+    if len(outputs) == 1:
+        _hold_scores(config.k, outputs, "candidates")
+
+
+def _hold_scores(k: int, outputs: Sequence[PortType], what: str) -> None:
     dims = outputs[0].dims
     if len(dims) == 2 and dims[1].is_number:
-        hold_best(config.k, dims[1].at({}))
+        hold_best(k, dims[1].at({}), what)
 
 
 class F1Config(Config):
@@ -133,7 +142,7 @@ METRICS = (
         config=TopKAccuracyConfig,
         per_sample=True,
         examples=({"k": 1},),
-        check_outputs=_hold_outputs,
+        check_outputs=_hold_classes,
     ),
     Metric(
         "core.f1",
@@ -288,6 +297,7 @@ METRICS = (
         outputs=(1, 2),
         needs_reference=False,
         examples=({}, {"k": 2, "direction": "backward"}),
+        check_outputs=_hold_candidates,
     ),
     Metric(
         "core.mean_recall",

@@ -194,6 +194,10 @@ WRONG: list[tuple[AskedScores, str]] = [
     (AskedScores(metrics=[AskedMetric("core.top_k_accuracy", "", {"k": 0})]), "refuses `k`"),
     (AskedScores(metrics=[AskedMetric("core.top_k_accuracy", "", {"n": 2})]), "refuses `n`"),
     (AskedScores(metrics=[AskedMetric("core.top_k_accuracy")]), "the best 5 of 3 classes always hold"),
+    (
+        AskedScores(metrics=[AskedMetric("core.recall_at_k", "", {"k": 3})]),
+        "the best 3 of 3 candidates always",
+    ),
     (AskedScores(reference="id"), "the reference 'v0' is the name of a class"),
     (AskedScores(reference="vector"), "is not a class"),
 ]

@@ -122,6 +122,13 @@ def test_one_candidate_changes_nothing(model: Model, rows: Path) -> None:
     assert values["to pictures reranked"] == values["to pictures"]
 
 
+def test_a_recall_that_all_candidates_are_below_is_refused(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"picture": "a", "caption": "b", "same": 0}\n')
+    with pytest.raises(InputError, match="the best 1 of 1 candidates always hold the right one"):
+        scored(model, path, Reranking("match", top=1))
+
+
 def test_the_pairs_are_kept_and_a_run_goes_on_with_them(model: Model, rows: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = scored(model, rows, Reranking("match", top=2), out=out)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from composer.problems import InputError
-from composer_core.metric_types import MeanRecallConfig, RankConfig, RecallConfig
+from composer_core.metric_types import MeanRecallConfig, RankConfig, RecallConfig, hold_best
 from composer_core.metrics.given import number
 
 __all__ = [
@@ -39,6 +39,9 @@ def recall_at_k(
     predictions: Sequence[Any], references: Sequence[Any], config: RecallConfig
 ) -> list[tuple[float, float]]:
     """Of each sample: whether its query has what is right among the best `k` candidates, and what the query weighs."""
+    for each in predictions:
+        if not isinstance(each, tuple):
+            hold_best(config.k, np.size(each), "candidates")
     places, weights = _places(predictions, references, config)
     return [(float(place <= config.k), weight) for place, weight in zip(places, weights, strict=True)]
 

@@ -251,6 +251,7 @@ def test_rows_of_scores_are_ranked_and_ties_are_lost(registry: Registry) -> None
         ("core.box_accuracy", [np.ones(4)], [[1, 2]], r"the reference has the shape \[2\]"),
         ("core.box_accuracy", [np.ones(4)], ["left"], "is not a box"),
         ("core.box_accuracy", [np.ones(3)], [[1, 2, 3, 4]], r"a prediction has the shape \[3\]"),
+        ("core.recall_at_k", [np.ones(1)], [0], "the best 1 of 1 candidates always hold the right one"),
         ("core.recall_at_k", [np.ones(3)], [7], "is not the number of one of 3 candidates"),
         ("core.recall_at_k", [np.ones(3)], [None], "the reference None is not a number"),
         ("core.recall_at_k", [(np.ones(3), np.ones(2))], ["a"], "only vectors of one width"),
