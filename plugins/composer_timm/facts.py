@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from composer.plugin import refuse_all
 from composer.problems import InputError, nearest
 
 if TYPE_CHECKING:
@@ -199,22 +200,23 @@ def _alike(name: str) -> str:
 
 
 def hold_features(config: BackboneConfig) -> None:
-    """Raises ValueError where the model does not give what `features` says, or has no such level."""
+    """Raises ValueError where the model does not give what `features` says, or has no such levels: all of it."""
     try:
         facts = config.facts
     except InputError as error:
         raise ValueError(str(error)) from None
+    faults = []
     found = facts.classes if config.features == "scores" else getattr(facts, _FIELDS[config.features])
     if found is None and not (config.features == "scores" and config.classes):
         other = [each for each, field in _FIELDS.items() if getattr(facts, field) is not None]
         cure = ", or give it `classes`" if config.features == "scores" else ""
-        raise ValueError(
-            f"{config.model} gives no {config.features}: features can be {', '.join(other)}{cure}"
-        )
+        faults.append(f"{config.model} gives no {config.features}: features can be {', '.join(other)}{cure}")
     levels = facts.levels or ()
-    beyond = [level for level in config.levels if not 0 <= level < len(levels)]
-    if beyond:
-        raise ValueError(f"{config.model} has levels from 0 to {len(levels) - 1}, not {beyond[0]}")
+    has = f"levels from 0 to {len(levels) - 1}" if levels else "no levels"
+    faults += [
+        f"{config.model} has {has}, not {level}" for level in config.levels if not 0 <= level < len(levels)
+    ]
+    refuse_all(faults)
 
 
 _FIELDS = {"tokens": "tokens", "pooled": "pooled", "map": "map", "pyramid": "levels", "scores": "classes"}

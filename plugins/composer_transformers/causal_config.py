@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
-from composer.plugin import Config, Vocabulary, folder_of, is_file, refuse_all
+from composer.plugin import Config, Vocabulary, folder_of, is_file
 from composer_transformers.families import CAUSAL_FAMILIES, Family
 from composer_transformers.model_facts import ModelFacts, defaults_of, facts_of, special_ids
 from composer_transformers.model_folder import (
@@ -83,18 +83,25 @@ class CausalConfig(Config):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        hold_one_source(self.family, self.config, self.folder)
+        hold_one_source(self.family, self.config, self.folder, self._faults)
+        return self
+
+    def _faults(self) -> Iterator[str]:
         if self.folder is not None and self.tokenizer is None and tokenizer_in(Path(self.folder)) is None:
-            raise ValueError(f"{without_tokenizer(Path(self.folder))}: name one with `tokenizer`")
-        vocabulary = self.facts.vocabulary
+            yield f"{without_tokenizer(Path(self.folder))}: name one with `tokenizer`"
+        try:
+            vocabulary = self.facts.vocabulary
+        except ValueError as error:
+            if self.folder is None:  # nothing else can be at fault, and it may be several names
+                raise
+            yield str(error)
+            return
         beyond: dict[int, str] = {}  # what is left out may be the same id
         for name, id_ in self.ids.items():
             if id_ >= vocabulary:
                 beyond.setdefault(id_, name)
-        refuse_all(
-            f"{name} {id_} lies outside a vocabulary of {vocabulary} entries" for id_, name in beyond.items()
-        )
-        return self
+        for id_, name in beyond.items():
+            yield f"{name} {id_} lies outside a vocabulary of {vocabulary} entries"
 
     @property
     def row(self) -> Family:

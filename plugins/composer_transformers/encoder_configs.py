@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -62,15 +62,18 @@ class LibraryEncoderConfig(Config):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        hold_one_source(self.family, self.config, self.folder)
-        self.hold()
+        hold_one_source(self.family, self.config, self.folder, self._faults)
         return self
 
-    def hold(self) -> None:
-        """Raises ValueError in one sentence for sizes that no model has."""
+    def _faults(self) -> Iterator[str]:
         from composer_transformers.encoder_signatures import hold_sizes
 
-        hold_sizes(self)
+        try:
+            hold_sizes(self)
+        except ValueError as error:
+            if self.folder is None:  # nothing else can be at fault, and it may be several names
+                raise
+            yield str(error)
 
     @cached_property
     def row(self) -> EncoderFamily:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from composer.plugin import refuse_all
 from composer.problems import InputError
 from composer.types import UNBOUNDED, Signature
 from composer_transformers.audio_preparation import flag, recordings
@@ -209,14 +210,18 @@ _HELD: Mapping[str, Callable[[Any], Signature]] = {
 
 
 def hold_sizes(config: LibraryEncoderConfig) -> None:
-    """Raises ValueError in one sentence for names and sizes that no model of the family has."""
+    """Raises ValueError for names that no model of the family has, all of them, or else for sizes in one sentence."""
     sizes = config.sizes
+    towers = _towers(config) if isinstance(config, LibraryDualConfig) else ()
     if config.folder is None:
-        sizes.hold_names(config.row.further)
-    if isinstance(config, LibraryDualConfig):
-        for tower in _towers(config):
-            if config.folder is None:
-                tower.hold_names()
+        refuse_all(
+            [
+                *sizes.strange_names(config.row.further),
+                *(name for each in towers for name in each.strange_names()),
+            ]
+        )
+    if towers:
+        for tower in towers:
             tower.hold_heads()
     elif config.row.shape not in ("windows", "stages"):
         sizes.hold_heads()

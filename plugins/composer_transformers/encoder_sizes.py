@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from composer.problems import nearest
-from composer_transformers.model_folder import JSON
+from composer_transformers.model_folder import JSON, strange_names
 
 __all__ = ["Sizes"]
 
@@ -76,12 +75,8 @@ class Sizes:
         if isinstance(self.value("num_attention_heads"), int):
             self.divided("hidden_size", "num_attention_heads")
 
-    def hold_names(self, further: tuple[str, ...] = ()) -> None:
-        """Raises ValueError for a key that the family does not have."""
+    def strange_names(self, further: tuple[str, ...] = ()) -> list[str]:
+        """A sentence for every key that the family does not have."""
         known = _known()[self.config_class]
         names = [*known["fields"], *known["renames"], *ALWAYS, *further]
-        for name in self.config:
-            if name not in names:
-                near = nearest(name, names)
-                guess = f"; did you mean `{near}`?" if near else ""
-                raise ValueError(f"{self.where}: a {self.config_class} has no `{name}`{guess}")
+        return strange_names(self.config, names, self.where, f"a {self.config_class}")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from composer.problems import nearest
+from composer.plugin import refuse_all
 from composer_transformers.families import Family
-from composer_transformers.model_folder import JSON
+from composer_transformers.model_folder import JSON, strange_names
 
 __all__ = ["ModelFacts", "defaults_of", "facts_of", "special_ids"]
 
@@ -70,12 +70,12 @@ def facts_of(
 ) -> ModelFacts:
     """The sizes in a config. `strict` refuses keys that the family does not have, as of what a person wrote.
 
-    Raises ValueError with one sentence for what is missing, misspelt or no size.
+    Raises ValueError for what is missing, misspelt or no size; every key that is misspelt is told.
     """
     known = _known()[family.config_class]
     values = _Values(family, config, where, known["fields"], known["renames"])
     if strict:
-        values.hold_names()
+        refuse_all(values.strange_names())
     heads = values.size("num_attention_heads", "heads")
     groups = (
         heads if values.value("num_key_value_heads") is None else values.size("num_key_value_heads", "heads")
@@ -129,13 +129,9 @@ class _Values:
             raise ValueError(f"{self.where}: `{own}` is {found!r:.60}, not a number from 1 to {MOST[what]:,}")
         return found
 
-    def hold_names(self) -> None:
+    def strange_names(self) -> list[str]:
         names = [*self.fields, *self.renames, *ALSO]
-        for name in self.config:
-            if name not in names:
-                near = nearest(name, names)
-                guess = f"; did you mean `{near}`?" if near else ""
-                raise ValueError(f"{self.where}: a {self.family.name} model has no `{name}`{guess}")
+        return strange_names(self.config, names, self.where, f"a {self.family.name} model")
 
     def hold_kind(self) -> None:
         """Raises ValueError for variants of a family that write no text from left to right, or not row by row."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Union
 
 from pydantic import JsonValue, ValidationInfo
 
-from composer.plugin import is_file, published_folder
+from composer.plugin import is_file, published_folder, refuse_all
 from composer.problems import nearest
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "hold_family",
     "hold_one_source",
     "preprocessor_config_of",
+    "strange_names",
     "text_config_of",
     "tokenizer_in",
     "without_tokenizer",
@@ -184,10 +185,30 @@ def hold_family(value: str | None, known: Collection[str]) -> str | None:
     return value
 
 
-def hold_one_source(family: str | None, config: Mapping[str, JsonValue], folder: str | None) -> None:
-    """Raises ValueError where it is not one of `family` (with `config`) and `folder` that says which model it is."""
+def strange_names(
+    config: Mapping[str, JsonValue], names: Collection[str], where: str, owner: str
+) -> list[str]:
+    """A sentence for every key of a config that is none of these names."""
+    found = []
+    for name in config:
+        if name not in names:
+            near = nearest(name, tuple(names))
+            guess = f"; did you mean `{near}`?" if near else ""
+            found.append(f"{where}: {owner} has no `{name}`{guess}")
+    return found
+
+
+def hold_one_source(
+    family: str | None,
+    config: Mapping[str, JsonValue],
+    folder: str | None,
+    further: Callable[[], Iterable[str]],
+) -> None:
+    """Raises ValueError where it is not one of `family` (with `config`) and `folder` that says which model it is; where
+    it is, with all faults, the `further` ones of that model too.
+    """
     if (family is None) == (folder is None):
         both = "both say" if folder is not None else "say"
         raise ValueError(f"`family` (with `config`) or `folder` {both} which model it is: give one of them")
-    if folder is not None and config:
-        raise ValueError("`config` goes with `family`: the config of a folder is its config.json")
+    own = "`config` goes with `family`: the config of a folder is its config.json"
+    refuse_all([*([own] if folder is not None and config else []), *further()])

@@ -143,6 +143,15 @@ def test_a_name_that_timm_does_not_have_is_one_sentence(options: str, expected: 
     assert expected in found
 
 
+def test_all_that_a_model_does_not_give_is_told_at_once() -> None:
+    options = "model: coat_tiny, features: tokens, levels: [90, 91]"
+    text = f"composer: 1\nmodules: {{backbone: {{uses: timm.backbone, with: {{{options}}}}}}}\n"
+    found = [each for each in problems(text) if each.startswith("C206")]
+    assert len(found) == 3
+    for said in ("gives no tokens", "not 90", "not 91"):
+        assert any(said in each for each in found)
+
+
 def test_a_size_for_which_nothing_is_written_down_is_asked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

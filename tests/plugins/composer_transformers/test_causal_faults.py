@@ -93,6 +93,34 @@ def test_a_config_that_cannot_work_is_one_sentence(tmp_path: Path, with_: Any, m
     assert message in found
 
 
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, given(hiden_size=32, n_layer=2))
+    assert sorted(each.partition("no ")[2].partition(";")[0] for each in found) == [
+        "`hiden_size`",
+        "`n_layer`",
+    ]
+    name = model_folder(tmp_path, {**LLAMA, "eos_token_id": 40000}, tokenizer=None)
+    found = problems_of(tmp_path, {"folder": name, "config": {"hidden_size": 8}})
+    for said in (
+        "`config` goes with `family`",
+        "has no tokenizer.json",
+        "end 40000 lies outside a vocabulary",
+    ):
+        assert sum(said in each for each in found) == 1
+    assert len(found) == 3
+
+
+def test_all_faults_of_both_towers_are_told_at_once(tmp_path: Path) -> None:
+    config = {"projection_dm": 8, "vision_config": {"hiden_size": 8}, "text_config": {"layers": 1}}
+    with_ = {"family": "clip", "config": config}
+    (tmp_path / "a.yaml").write_text(
+        f"composer: 1\nmodules:\n  both: {{uses: transformers.dual_encoder, with: {json.dumps(with_)}}}\n"
+    )
+    found = [problem.message for problem in composer.check(tmp_path / "a.yaml").problems]
+    for said in ("`projection_dm`", "`hiden_size`", "`layers`"):
+        assert sum(f"has no {said}" in each for each in found) == 1
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
