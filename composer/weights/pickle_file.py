@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -85,7 +86,11 @@ def _load(path: Path, *, mapped: bool) -> Any:
     import torch
 
     try:
-        return torch.load(path, weights_only=True, mmap=mapped, map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of sorts of tensors that are no weights, which is told where one is taken
+            return torch.load(path, weights_only=True, mmap=mapped, map_location="cpu")
     except pickle.UnpicklingError as error:
         forbidden = _forbidden(path, str(error), zipped=mapped)
         if not forbidden:

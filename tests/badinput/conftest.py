@@ -88,6 +88,12 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, tiny) -> Path:
     save_file({key: value for key, value in tensors.items() if key != name}, folder / "lacking.safetensors")
     save_file({**tensors, "extra.weight": torch.ones(1)}, folder / "extra.safetensors")
     torch.save({"model": tensors, "epoch": 3}, folder / "whole.pth")
+    for end, zipped in (("sparse", True), ("sparse_legacy", False)):
+        torch.save(
+            {**tensors, name: tensors[name].to_sparse()},
+            folder / f"{end}.pth",
+            _use_new_zipfile_serialization=zipped,
+        )
     (folder / "truncated.pth").write_bytes((folder / "whole.pth").read_bytes()[:-2000])
     torch.save({"model": tensors, "hook": _Forbidden()}, folder / "forbidden.pth")
     (folder / "pickle.pth").write_bytes(pickle.dumps({"weight": [1.0]}))

@@ -21,6 +21,8 @@ CAUSES = {
     "truncated.pth": "truncated",
     "pickle.pth": "a pickle that torch.save did not write",
     "zip.pth": "a zip file that torch.save did not write",
+    "sparse.pth": "decoder.layers.0.attention_norm.weight: expected float32, found float32 (sparse_coo)",
+    "sparse_legacy.pth": "decoder.layers.0.attention_norm.weight: expected float32, found float32 (sparse_coo)",
     "forbidden.pth": "may import can run any code",
     "other_size.safetensors": "is this a checkpoint of another size",
     "nan.safetensors": "1 tensor with NaN: decoder.layers.0.attention_norm.weight",
