@@ -56,8 +56,7 @@ def _lies_before_all(weights: Path, processes: Processes) -> bool:
     if processes.count == 1:
         return True
     own = sha256_of(weights) if weights.is_file() else ""
-    (same,) = processes.total(float(own != "" and own == processes.told(own)))
-    return same == processes.count
+    return processes.same(own) and own != ""
 
 
 def _scores(prepared: Prepared, weights: Path, display: Display | None, processes: Processes) -> Scored:

@@ -15,6 +15,7 @@ from torch import nn
 from composer.plugin.standing_in import standing_in
 from composer.problems import ComposerError, InputError
 from composer.recipes import Every, Recipe
+from composer.training.agreeing import hold_agreed, load_agreed
 from composer.training.course import Course
 from composer.training.learner import DivergedError, Learner, Stepped, scalar_loss
 from composer.training.numerics import Numerics
@@ -23,7 +24,7 @@ from composer.training.protocol import TaskData, Trainee
 from composer.training.random_state import kept_random, seed_all
 from composer.training.run_options import Following, Stored
 from composer.training.schedule import Rates
-from composer.training.state import Position, RunState, load_state, save_state, state_entries
+from composer.training.state import Position, RunState, save_state, state_entries
 from composer.training.step_order import Order, PlannedStep
 from composer.training.stopping import StopNow, Stopping
 from composer.training.validating import Validation
@@ -99,10 +100,11 @@ def train_epochs(
         left_out=stored.left_out,
         began_with=stored.began_with,
     )
+    hold_agreed(state, processes)
     if stored.resume:
         if stored.checkpoint is None:
             raise ComposerError("there is no checkpoint to resume from: name one")
-        state = load_state(stored.checkpoint, learner, state)
+        state = load_agreed(stored.checkpoint, learner, state, processes)
     else:
         seed_all(recipe.seed, "run")
         torch.manual_seed(recipe.seed)

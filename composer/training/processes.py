@@ -76,6 +76,14 @@ class Processes:
         """The value of the first process."""
         return value
 
+    def same(self, value: str) -> bool:
+        """Whether all processes ask with the same value."""
+        return True
+
+    def each(self, make: Callable[[], Made]) -> Made:
+        """What each process makes for itself; an error of one of them is raised by all."""
+        return make()
+
     def collected(self, make: Callable[[], list[Made]]) -> list[Made]:
         """What each process makes, one after the other; an error of one of them is raised by all."""
         return make()
@@ -143,18 +151,33 @@ class ManyProcesses(Processes):
 
         return broadcast_object_list([value])[0]
 
-    def collected(self, make: Callable[[], list[Made]]) -> list[Made]:
+    def same(self, value: str) -> bool:
+        first = self.told(value)
+        return self.total(float(value == first)) == [self.count]
+
+    def each(self, make: Callable[[], Made]) -> Made:
         from accelerate.utils import gather_object
 
         found, error = _tried(make)
-        every: list[tuple[list[Made] | None, str]] = gather_object([(found, str(error or ""))])
-        _hold_good(error, next((told for _, told in every if told), ""))
-        return [item for items, _ in every for item in items or ()]
+        errors: list[str] = gather_object([str(error or "")])
+        _hold_good(error, next((self._from(rank, told) for rank, told in enumerate(errors) if told), ""))
+        made: Made = found  # type: ignore[assignment]  # there was no error
+        return made
+
+    def collected(self, make: Callable[[], list[Made]]) -> list[Made]:
+        from accelerate.utils import gather_object
+
+        found: list[Made] = gather_object(self.each(make))
+        return found
+
+    def _from(self, rank: int, told: str) -> str:
+        """An error of another process, which may be on a machine that has other files."""
+        return f"process {rank + 1} of {self.count}: {told}"
 
     def of_first(self, make: Callable[[], Made]) -> Made:
         found, error = _tried(make) if self.is_first else (None, None)
         made, told = self.told((found, str(error or "")))
-        _hold_good(error, told)
+        _hold_good(error, told and self._from(0, told))
         answer: Made = made
         return answer
 

@@ -54,6 +54,10 @@ class ShardedProcesses(ManyProcesses):
         model = Losses(trainee, nn.ModuleList([learner.modules, nn.ModuleDict(dict(trainee.running))]))
         before = dict(learner.modules.named_parameters())
         self._numbers = {p for p in before.values() if p.ndim == 0}
+        for held in (*before.values(), *model.buffers()):
+            # A part is one of rows that lie one after the other; its weights are those of the first process.
+            held.data = held.data.contiguous()
+            torch.distributed.broadcast(held.data, 0)
         mesh = init_device_mesh(next(iter(before.values())).device.type, (self.count,))
         self._model: FSDPModule = fully_shard(model, mesh=mesh, ignored_params=self._numbers)
         after = dict(learner.modules.named_parameters())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,16 @@ from composer.training.learner import Learner
 from composer.training.numerics import FP32, Numerics, near
 from composer.training.random_state import random_states, restore_random
 
-__all__ = ["Position", "RunState", "load_state", "save_state", "state_entries"]
+__all__ = [
+    "Position",
+    "RunState",
+    "difference",
+    "identity_of",
+    "load_state",
+    "save_state",
+    "shown_changes",
+    "state_entries",
+]
 
 FORMAT = 3
 ENTRIES = {
@@ -31,6 +40,13 @@ ENTRIES = {
 FREE_TO_CHANGE = {"epochs", "threads", "document", "save_every"}
 """Keys of a recipe that may change on the way; more epochs extend the run."""
 SHOWN_CHANGES = 3
+OTHER = {
+    "recipe": "another recipe",
+    "document": "another document",
+    "precision": "another precision",
+    "weights": "a run that began with other weights, of which it leaves out what is frozen",
+    "data": "other data",
+}
 
 
 @dataclass
@@ -81,25 +97,60 @@ class RunState:
     """SHA-256 of that."""
 
 
+def identity_of(state: RunState, *, free: Collection[str] = FREE_TO_CHANGE) -> dict[str, Any]:
+    """What tells a run from others, as plain values; the keys of a recipe that are `free` are no part of it."""
+    return {
+        "recipe": state.course.recipe.model_dump_json(by_alias=True, exclude=set(free)),
+        "document": state.document,
+        "batches": state.batches,
+        "made_of": state.made_of,
+        "precision": state.numerics.precision,
+        "began_with": state.began_with,
+    }
+
+
+def difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, list[str]] | None:
+    """What of a run's identity differs from another's, and how: `recipe`, `document`, `precision`, `weights` or `data`.
+    None where nothing does.
+    """
+    if stored["recipe"] != wanted["recipe"]:
+        return "recipe", list(_changes(json.loads(stored["recipe"]), json.loads(wanted["recipe"])))
+    if stored["document"] != wanted["document"]:
+        return "document", []
+    if (before := stored.get("precision", FP32)) != wanted["precision"]:
+        return "precision", [f"--precision was {before} and is {wanted['precision']}"]
+    if stored.get("began_with", "") != wanted["began_with"]:
+        return "weights", []
+    if stored["batches"] != wanted["batches"]:
+        return "data", list(_changes(dict(stored["batches"]), dict(wanted["batches"]), "batches"))
+    if stored.get("made_of", {}) != wanted["made_of"]:
+        return "data", ["the batches are as many, and the rows are others"]
+    return None
+
+
+def shown_changes(changes: Sequence[str]) -> str:
+    """The first of what differs, in brackets; empty where there is nothing to show."""
+    shown = "; ".join(changes[:SHOWN_CHANGES]) + ("; ..." if len(changes) > SHOWN_CHANGES else "")
+    return f" ({shown})" if shown else ""
+
+
 def state_entries(learner: Learner, state: RunState) -> dict[str, Any]:
     """Model, optimizer, random state, the recipe, how far the run has come, and the results so far."""
     modules = learner.modules.state_dict()
     optimizer = learner.optimizer.state_dict()
     for group in optimizer["param_groups"]:
         group["foreach"] = None  # how torch loops is no part of a state
+    identity = identity_of(state)
+    if not state.left_out:
+        del identity["began_with"]  # all weights are here
     return {
         "format": FORMAT,
-        "recipe": state.course.recipe.model_dump_json(by_alias=True, exclude=FREE_TO_CHANGE),
+        **identity,
         "ends": list(state.course.ends),
-        "document": state.document,
-        "batches": state.batches,
-        "made_of": state.made_of,
         "results": state.results,
         "position": asdict(state.position),
         "validations": state.validations,
-        "precision": state.numerics.precision,
         "modules": {key: it for key, it in modules.items() if key not in state.left_out},
-        **({"began_with": state.began_with} if state.left_out else {}),
         "optimizer": optimizer,
         "learner": learner.state_dict(),
         **random_states(state.numerics.device),
@@ -150,30 +201,17 @@ def _kept(modules: nn.Module, wanted: RunState) -> dict[str, Any]:
 
 def _hold_same_run(path: Path, stored: dict[str, Any], wanted: RunState) -> None:
     """Raise InputError that says what has changed since the checkpoint was written."""
-    recipe = wanted.course.recipe.model_dump_json(by_alias=True, exclude=FREE_TO_CHANGE)
-    changes: list[str] = []
-    if stored["recipe"] != recipe:
-        changes = list(_changes(_parsed(path, stored["recipe"]), json.loads(recipe)))
-        what = "another recipe"
-    elif stored["document"] != wanted.document:
-        what = "another document"
-    elif (before := stored.get("precision", FP32)) != wanted.numerics.precision:
-        what, changes = "another precision", [f"--precision was {before} and is {wanted.numerics.precision}"]
-    elif wanted.left_out and stored.get("began_with", "") != wanted.began_with:
-        what = "a run that began with other weights, of which it leaves out what is frozen"
-    elif stored["batches"] != wanted.batches:
-        what = "other data"
-        changes = list(_changes(dict(stored["batches"]), dict(wanted.batches), "batches"))
-    elif stored.get("made_of", {}) != wanted.made_of:
-        what, changes = "other data", ["the batches are as many, and the rows are others"]
-    else:
-        return
-    shown = "; ".join(changes[:SHOWN_CHANGES]) + ("; ..." if len(changes) > SHOWN_CHANGES else "")
-    told = f" ({shown})" if shown else ""
-    raise InputError(
-        f"the checkpoint {path} belongs to {what}{told}: resume with what it was made with, or start anew without "
-        "--resume"
-    )
+    _parsed(path, stored["recipe"])
+    identity = identity_of(wanted)
+    if not wanted.left_out:
+        identity["began_with"] = stored.get("began_with", "")  # all weights are in the checkpoint
+    found = difference(stored, identity)
+    if found is not None:
+        kind, changes = found
+        raise InputError(
+            f"the checkpoint {path} belongs to {OTHER[kind]}{shown_changes(changes)}: resume with what it was made "
+            "with, or start anew without --resume"
+        )
 
 
 def _changes(old: object, new: object, where: str = "") -> Iterator[str]:

@@ -91,12 +91,12 @@ def train_document(
             diverges or a plugin fails; what was stored last is kept.
     """
     places = Places.of(out)
-    if resume and not places.checkpoint.is_file():
+    start = {"weights": weights, "layout": layout, "root": root, "init": init, "locked": locked}
+    processes = processes_of(device, shard=shard)
+    if resume and processes.told(not places.checkpoint.is_file()):
         raise InputError(
             f"there is no checkpoint {places.checkpoint} to resume from: start the run without --resume"
         )
-    start = {"weights": weights, "layout": layout, "root": root, "init": init, "locked": locked}
-    processes = processes_of(device, shard=shard)
     request = _request(
         name,
         recipe,
@@ -114,11 +114,11 @@ def train_document(
         seed=seed,
         threads=threads,
     )
-    prepared = prepare(request, registry)
+    prepared = processes.each(lambda: prepare(request, registry))
     if loaded is not None and processes.is_first:
         loaded(prepared.programs.loading)
     display = Display(None if processes.is_first else io.StringIO())
-    counts = _begin(prepared, places, display)
+    counts = processes.each(lambda: _begin(prepared, places, display))
     files = RunFiles(prepared, places, display, None if tensorboard is None else Path(tensorboard))
     validation = files.validation(processes)
     try:
