@@ -35,7 +35,7 @@ from composer_compile.artifact.writer import check_target, file_entries, put_in_
 from composer_compile.backends.contract import Builder, Loader
 from composer_compile.backends.registered import builder_of, builds_beside, loader_of
 from composer_compile.errors import CompileError
-from composer_compile.export.exportable import check_exportable
+from composer_compile.export.exportable import check_exportable, wanted_tasks
 from composer_compile.options import Options
 from composer_compile.parity.bisection import first_diverging_node
 from composer_compile.parity.gate import compare_task
@@ -96,7 +96,7 @@ def compile_document(
     )
     report = found.raise_for_errors()
     # before weights are read; an unknown task is told while the model is loaded
-    known = report.tasks if tasks is None else [name for name in tasks if name in report.tasks]
+    known = [name for name in wanted_tasks(report, tasks) if name in report.tasks]
     check_exportable(report, known, registry)
     fresh = (init,) if isinstance(init, str) else tuple(init)
     if chosen.seed is not None:

@@ -119,6 +119,8 @@ class Answering(Protocol):
 
 def only_one(tasks: Sequence[str], what: str) -> str:
     """The task, where there is only one; raises InputError listing them otherwise. `what` has them: `this model`."""
+    if not tasks:
+        raise InputError(f"{what} has no task")
     if len(tasks) != 1:
         raise InputError(f"{what} has several tasks, so name one: {', '.join(tasks)}")
     return tasks[0]

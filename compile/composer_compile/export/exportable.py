@@ -10,7 +10,16 @@ from composer.plugin import Registry
 from composer_compile.errors import CompileError
 from composer_compile.stages.host_nodes import is_host_step
 
-__all__ = ["check_exportable"]
+__all__ = ["check_exportable", "wanted_tasks"]
+
+
+def wanted_tasks(report: Checked, tasks: Iterable[str] | None) -> list[str]:
+    """The tasks to compile: all, unless some are named. Raises CompileError where that is none."""
+    names = list(report.tasks if tasks is None else tasks)
+    if not names:
+        what = "no task is named" if report.tasks else f"{report.name} has no task"
+        raise CompileError(f"there is nothing to compile: {what}")
+    return names
 
 
 def check_exportable(report: Checked, tasks: Iterable[str], registry: Registry) -> None:

@@ -27,7 +27,7 @@ from composer_compile.artifact.dtypes import DTYPES
 from composer_compile.backends.contract import Builder, HoldsWeights
 from composer_compile.backends.registered import builder_of, loader_of
 from composer_compile.errors import CompileError
-from composer_compile.export.exportable import check_exportable
+from composer_compile.export.exportable import check_exportable, wanted_tasks
 from composer_compile.options import Options
 from composer_compile.plan.plan_report import (
     CompilePlan,
@@ -65,6 +65,7 @@ def plan_document(
 
     Raises:
         DocumentError: the document has errors. InputError: unknown task or backend. BackendError: not installed.
+        CompileError: there is nothing to compile.
     """
     chosen = options or Options()
     registry = registry if registry is not None else load_registry()
@@ -75,7 +76,7 @@ def plan_document(
         document if isinstance(document, Report) else check(document, registry=registry, settings=settings)
     )
     report = found.raise_for_errors()
-    names = list(tasks) if tasks is not None else list(report.tasks)
+    names = wanted_tasks(report, tasks)
     for name in names:
         if name not in report.tasks:
             raise unknown("task", name, report.tasks, report.name)

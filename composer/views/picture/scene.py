@@ -12,7 +12,7 @@ from composer.problems import InputError, YamlPath
 from composer.views.labels import Labels, callee_text
 from composer.views.picture.module_states import adapter_text, states_of
 
-__all__ = ["Band", "Box", "Group", "Link", "Scene", "scenes_of"]
+__all__ = ["Band", "Box", "Group", "Link", "Scene", "nothing_to_draw", "scenes_of"]
 
 Role = Literal["input", "module", "in-place", "piece", "output"]
 
@@ -84,10 +84,12 @@ def scenes_of(
 
     With `closed`, each use of a piece is one box.
 
-    Raises InputError where the objective is asked for and none of the tasks has one.
+    Raises InputError where there is no task, or the objective is asked for and none of the tasks has one.
     """
     checked = report.raise_for_errors()
     chosen = [checked.tasks[name] for name in (checked.tasks if tasks is None else tasks)]
+    if not chosen:
+        raise nothing_to_draw(checked.name)
     if not objective:
         return [_scene(checked, task, plan_task(task), task.outputs, closed) for task in chosen]
     trained = [(task, task.loss) for task in chosen if task.loss is not None]
@@ -95,6 +97,11 @@ def scenes_of(
         names = ", ".join(f"`{task.name}`" for task in chosen)
         raise InputError(f"nothing to draw: {names} of {report.name} has no objective")
     return [_scene(checked, task, plan_objective(task), {"loss": loss}, closed) for task, loss in trained]
+
+
+def nothing_to_draw(name: str) -> InputError:
+    """What is said of a document, or of two that are compared, without a task."""
+    return InputError(f"nothing to draw: {name} has no task")
 
 
 def _scene(

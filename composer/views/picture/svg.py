@@ -13,7 +13,7 @@ from composer.views.picture.legend import Entry, legend_of
 from composer.views.picture.notes import Notes, noted
 from composer.views.picture.painting import Painting, painted, painted_legend
 from composer.views.picture.placing import Placed, Rect, place, text_width
-from composer.views.picture.scene import Box, Group, Scene, scenes_of
+from composer.views.picture.scene import Box, Group, Scene, nothing_to_draw, scenes_of
 
 __all__ = ["svg_of_scenes", "svg_text"]
 
@@ -52,8 +52,11 @@ def svg_text(
 
 
 def svg_of_scenes(name: str, scenes: Iterable[Scene], legend: list[Entry], meaning: str = "") -> str:
-    """The picture of scenes, wherever they come from, below a name and a legend."""
-    return _Drawing(name, [place(scene) for scene in scenes], legend, meaning).text()
+    """The picture of scenes, wherever they come from, below a name and a legend. Raises InputError for none."""
+    panels = [place(scene) for scene in scenes]
+    if not panels:
+        raise nothing_to_draw(name)
+    return _Drawing(name, panels, legend, meaning).text()
 
 
 class _Drawing:
