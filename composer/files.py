@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -18,9 +19,12 @@ from typing import BinaryIO
 
 from composer.problems import InputError
 
-__all__ = ["new_folder", "replace_file", "replace_text", "sha256_of"]
+__all__ = ["hold_file", "new_folder", "replace_file", "replace_text", "sha256_of"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+PIPE = "it is a pipe, which would be waited for until somebody reads it"
+STREAMS = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/(self|\d+)/fd/\d+")
+"""Names of streams that a process has open."""
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], object], *, several: bool = False) -> None:
@@ -28,12 +32,13 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object], *, several: bo
 
     The file beside it has always the same name, so that what a killed process leaves is overwritten and never piles up;
     one of its own in every process where `several` may write the same at once.
-    The mode of a file that is there is kept, and a link stays a link to the same file. A device or a pipe is written to
-    directly.
+    The mode of a file that is there is kept, and a link stays a link to the same file. A device, such as `/dev/null`,
+    is written to directly.
 
     Raises:
         InputError: the file cannot be written. What stood at `path` is unchanged.
     """
+    hold_file(path)
     target = path.resolve()
     partial = target.with_name(f".{target.name}.{os.getpid()}.part" if several else f".{target.name}.part")
     try:
@@ -60,6 +65,25 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object], *, several: bo
             raise cause from None
         kept = "; what was there before is unchanged" if path.exists() else ""
         raise InputError(f"{path} cannot be written: {_reason(cause, target.parent)}{kept}") from None
+
+
+def hold_file(path: Path) -> None:
+    """Raise InputError where something stands at `path` that no file can take the place of.
+
+    A pipe would be waited for until somebody reads it. An open stream by its number may be another one by now.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # nothing is there, or what writes says why not
+        return
+    if stat.S_ISCHR(mode):
+        return
+    is_stream = STREAMS.fullmatch(str(path.absolute())) is not None
+    if is_stream or not stat.S_ISREG(mode):
+        known = ((stat.S_ISFIFO, PIPE), (stat.S_ISDIR, "it is a folder"), (stat.S_ISSOCK, "it is a socket"))
+        what = next((said for is_one, said in known if is_one(mode)), "it is a device")
+        told = "it is a stream that is open" if is_stream else what
+        raise InputError(f"{path} cannot be written: {told}: name a file")
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from pathlib import Path
 from typing import BinaryIO
 
@@ -112,13 +111,27 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         assert str(caught.value).startswith(f"{path} cannot be written: ")
 
 
-def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    found: list[bytes] = []
-    reader = threading.Thread(target=lambda: found.append(path.read_bytes()))
-    reader.start()
-    replace_file(path, lambda file: file.write(b"new"))
-    reader.join()
-    assert found == [b"new"]
+    with pytest.raises(InputError, match=r"pipe cannot be written: it is a pipe, .*: name a file$"):
+        replace_file(path, lambda file: file.write(b"new"))
     assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_a_device_is_written_to_directly(tmp_path: Path) -> None:
+    (tmp_path / "nothing").symlink_to(os.devnull)
+    for path in (tmp_path / "nothing", Path(os.devnull)):
+        replace_file(path, lambda file: file.write(b"new"))
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+def test_a_stream_that_is_open_is_no_file_to_replace(tmp_path: Path) -> None:
+    """Its number may stand for another stream by now, as that of standard output does while a command runs."""
+    (tmp_path / "a").write_text("old")
+    with (tmp_path / "a").open() as file:
+        for folder in ("/dev/fd", "/proc/self/fd"):
+            path = Path(folder, str(file.fileno()))
+            with pytest.raises(InputError, match="it is a stream that is open: name a file"):
+                replace_file(path, lambda file: file.write(b"new"))
+    assert (tmp_path / "a").read_text() == "old"

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from composer.files import hold_file
 from composer.problems import InputError
 
 __all__ = ["Places"]
@@ -47,8 +48,7 @@ class Places:
         if not os.access(above, os.W_OK | os.X_OK):
             raise InputError(f"{out} cannot be written: {above} gives no permission (Permission denied)")
         for target in astuple(found):
-            if target.is_dir():
-                raise InputError(f"{target} cannot be written: it is a folder; name a file")
+            hold_file(target)
         return found
 
     def make_folder(self, weights_bytes: int) -> None:

@@ -33,7 +33,19 @@ def _directory(folder: Path, suffix: str) -> Path:
     return path
 
 
-PLACES = {"missing folder": _missing_folder, "file as folder": _file_as_folder, "directory": _directory}
+def _pipe(folder: Path, suffix: str) -> Path:
+    """Nobody reads it: what opens it to write waits for ever."""
+    path = folder / f"out{suffix}"
+    os.mkfifo(path)
+    return path
+
+
+PLACES = {
+    "missing folder": _missing_folder,
+    "file as folder": _file_as_folder,
+    "directory": _directory,
+    "pipe": _pipe,
+}
 
 
 def everything(folder: Path) -> list[tuple[str, bytes | None]]:
