@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +31,16 @@ def deep_colours(image: Image.Image) -> Callable[[], Deep | None] | None:
     if not isinstance(image, ImageFile) or image.fp is None or image.mode not in ("RGB", "RGBA"):
         return None
     stream, size = image.fp, image.size
-    if image.format == "PPM" and image.tile and image.tile[0].codec_name == "ppm":
-        _, _, offset, args = image.tile[0]
+    if image.format == "PPM" and image.tile and image.tile[0].codec_name in NUMBERS:
+        codec, _, offset, args = image.tile[0]
         if not isinstance(args, tuple) or args[-1] <= 255:
             return None
 
         def raw() -> Deep | None:
             stream.seek(offset)
             count = size[0] * size[1] * 3
-            found = np.frombuffer(stream.read(2 * count), dtype=">u2")
-            return found.astype(np.uint16).reshape(size[1], size[0], 3) if found.size == count else None
+            found = NUMBERS[codec](stream, count)
+            return found.reshape(size[1], size[0], 3) if found.size == count else None
 
         return raw
     if image.format != "JPEG2000":
@@ -48,6 +51,20 @@ def deep_colours(image: Image.Image) -> Callable[[], Deep | None] | None:
     stream.seek(place)
     form = "rgba64le" if image.mode == "RGBA" else "rgb48le"
     return (lambda: _decoded(content, form)) if _most_bits(content) > 8 else None
+
+
+def _binary(stream: IO[bytes], count: int) -> Deep:
+    return np.frombuffer(stream.read(2 * count), dtype=">u2").astype(np.uint16)
+
+
+def _plain(stream: IO[bytes], count: int) -> Deep:
+    """Numbers that are written out, between comments."""
+    numbers = re.finditer(rb"\d+", re.sub(rb"#[^\r\n]*", b"", stream.read()))
+    return np.fromiter((int(each[0]) for each in islice(numbers, count)), dtype=np.uint16)
+
+
+NUMBERS: Mapping[str, Callable[[IO[bytes], int], Deep]] = {"ppm": _binary, "ppm_plain": _plain}
+"""What reads the numbers of a PPM file, by the way that Pillow reads them."""
 
 
 def _most_bits(content: bytes) -> int:

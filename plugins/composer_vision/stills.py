@@ -22,7 +22,10 @@ __all__ = ["is_still", "read_still"]
 
 Picture = NDArray[np.uint8]
 
-SIGNATURES = (b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P4", b"P5", b"P6")
+SIGNATURES = (
+    *(b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    *(b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"),
+)
 ROW = 3
 """So many pictures are a clip; telephones put a second one behind the first."""
 ANIMATED = ("TIFF", "WEBP")

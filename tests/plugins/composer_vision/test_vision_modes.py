@@ -75,12 +75,17 @@ def deep_jpeg2000(values: np.ndarray[Any, Any], form: str) -> bytes:
 
 def deep_ppm(values: np.ndarray[Any, Any], form: str) -> bytes:
     height, width = values.shape
-    head = f"{form}\n{width} {height}\n65535\n".encode()
-    bands = [values] * (3 if form == "P6" else 1)
-    return head + np.stack(bands, axis=-1).astype(">u2").tobytes()
+    head = f"{form}\n# deep\n{width} {height}\n65535\n".encode()
+    whole = np.stack([values] * (3 if form in ("P3", "P6") else 1), axis=-1)
+    if form in ("P2", "P3"):
+        return head + b"# 9 9 9\n" + " ".join(map(str, whole.ravel().tolist())).encode() + b" # the end"
+    return head + whole.astype(">u2").tobytes()
 
 
-DEEP = [(deep_jpeg2000, "rgb48le"), (deep_jpeg2000, "rgba64le"), (deep_ppm, "P5"), (deep_ppm, "P6")]
+DEEP = [
+    *[(deep_jpeg2000, form) for form in ("rgb48le", "rgba64le")],
+    *[(deep_ppm, form) for form in ("P2", "P3", "P5", "P6")],
+]
 
 
 @pytest.mark.parametrize(("write", "form"), DEEP, ids=[form for _, form in DEEP])
@@ -96,6 +101,17 @@ def test_deep_colours_are_as_bright_as_those_of_8_bits(write: Any, form: str) ->
 def test_deep_colours_of_eight_bits_are_no_black_picture(write: Any, form: str) -> None:
     with pytest.raises(InputError, match=r"16 bits for each value and none above \d+, so it would be black"):
         read_picture(write(np.full((8, 8), 100, dtype=np.uint16), form))
+
+
+@pytest.mark.parametrize("form", ["P2", "P3", "P5", "P6"])
+def test_a_ppm_as_a_clip_shows_what_it_shows_as_a_picture(form: str) -> None:
+    from composer_vision.configs import VideoConfig
+    from composer_vision.processors import VideoProcessor
+
+    content = deep_ppm(np.linspace(0, 65535, 64).reshape(8, 8).round().astype(np.uint16), form)
+    frames = VideoProcessor(VideoConfig(size=8, frames=2)).encode([content])["frames"]
+    for frame in frames[0]:
+        assert np.abs(frame.astype(int) - read_picture(content)).max() <= 1
 
 
 @pytest.mark.parametrize("mode", KNOWN)
