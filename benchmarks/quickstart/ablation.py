@@ -23,8 +23,8 @@ RECIPE = GRAPHS / "training" / "quickstart.yaml"
 SHIPPED = "joint, shared universal layers (shipped)"
 RUNS: dict[str, dict[str, Any]] = {
     **{
-        f"trained again by this trainer, seed {seed}": {"name": "quickstart", "seed": seed}
-        for seed in range(3)
+        f"joint, shared universal layers, seed {seed}": {"name": "quickstart", "seed": seed}
+        for seed in (0, 2)
     },
     "image-qa alone": {"name": "quickstart", "tasks": ["image-qa"]},
     "joint, separate universal layers": {"name": HERE / "separate.yaml"},
