@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,6 +91,10 @@ class Processes:
     def of_first(self, make: Callable[[], Made]) -> Made:
         """What the first process makes; its error is raised by all."""
         return make()
+
+    def meeting(self) -> AbstractContextManager[Any]:
+        """Around all that processes do together. Raises ComposerError where another one has ended without a word."""
+        return nullcontext()
 
     def close(self) -> None:
         """No more is shared."""
@@ -180,6 +184,18 @@ class ManyProcesses(Processes):
         _hold_good(error, told and self._from(0, told))
         answer: Made = made
         return answer
+
+    @contextmanager
+    def meeting(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, torch.distributed.DistError) and "/gloo/" not in str(error):
+                raise
+            raise ComposerError(
+                "another process of this run has ended, or cannot be reached any more: look at what it says on its "
+                "machine; what was stored last is kept, and the run goes on from there with --resume"
+            ) from error
 
     def close(self) -> None:
         if torch.distributed.is_initialized():

@@ -93,61 +93,62 @@ def train_document(
     places = Places.of(out)
     start = {"weights": weights, "layout": layout, "root": root, "init": init, "locked": locked}
     processes = processes_of(device, shard=shard)
-    if resume and processes.told(not places.checkpoint.is_file()):
-        raise InputError(
-            f"there is no checkpoint {places.checkpoint} to resume from: start the run without --resume"
+    with processes.meeting():
+        if resume and processes.told(not places.checkpoint.is_file()):
+            raise InputError(
+                f"there is no checkpoint {places.checkpoint} to resume from: start the run without --resume"
+            )
+        request = _request(
+            name,
+            recipe,
+            tasks,
+            settings,
+            splits,
+            start,
+            processes.device(device),
+            precision,
+            data=data,
+            batch=batch,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            save_every=save_every,
+            seed=seed,
+            threads=threads,
         )
-    request = _request(
-        name,
-        recipe,
-        tasks,
-        settings,
-        splits,
-        start,
-        processes.device(device),
-        precision,
-        data=data,
-        batch=batch,
-        learning_rate=learning_rate,
-        epochs=epochs,
-        save_every=save_every,
-        seed=seed,
-        threads=threads,
-    )
-    prepared = processes.each(lambda: prepare(request, registry))
-    if loaded is not None and processes.is_first:
-        loaded(prepared.programs.loading)
-    display = Display(None if processes.is_first else io.StringIO())
-    counts = processes.each(lambda: _begin(prepared, places, display))
-    files = RunFiles(prepared, places, display, None if tensorboard is None else Path(tensorboard))
-    validation = files.validation(processes)
-    try:
-        results = train_epochs(
-            prepared.programs,
-            prepared.data,
-            prepared.recipe,
-            stored=_stored(prepared, places, resume=resume),
-            following=files.following() if processes.is_first else Following(stopping=display.stopping),
-            numerics=prepared.programs.numerics,
-            validation=validation,
-            processes=processes,
-        )
-    finally:
-        files.close()
-        display.close()
+        prepared = processes.each(lambda: prepare(request, registry))
+        if loaded is not None and processes.is_first:
+            loaded(prepared.programs.loading)
+        display = Display(None if processes.is_first else io.StringIO())
+        counts = processes.each(lambda: _begin(prepared, places, display))
+        files = RunFiles(prepared, places, display, None if tensorboard is None else Path(tensorboard))
+        validation = files.validation(processes)
+        try:
+            results = train_epochs(
+                prepared.programs,
+                prepared.data,
+                prepared.recipe,
+                stored=_stored(prepared, places, resume=resume),
+                following=files.following() if processes.is_first else Following(stopping=display.stopping),
+                numerics=prepared.programs.numerics,
+                validation=validation,
+                processes=processes,
+            )
+        finally:
+            files.close()
+            display.close()
 
-    for own in prepared.own.values():  # of several processes each met others
-        own.late.update(processes.collected(partial(list, own.late.items())))
+        for own in prepared.own.values():  # of several processes each met others
+            own.late.update(processes.collected(partial(list, own.late.items())))
 
-    def written() -> dict[str, Any]:
-        _tell_end(prepared, validation, display)
-        given = command or f"composer train {name} --out {out}"
-        record = _written(prepared, places, results, settings or {}, counts)
-        return {**record, **validations_of(validation, places), "command": given}
+        def written() -> dict[str, Any]:
+            _tell_end(prepared, validation, display)
+            given = command or f"composer train {name} --out {out}"
+            record = _written(prepared, places, results, settings or {}, counts)
+            return {**record, **validations_of(validation, places), "command": given}
 
-    record = _scored(processes.of_first(written), prepared, places, display, processes)
-    processes.close()
-    return record if processes.is_first else {}
+        record = _scored(processes.of_first(written), prepared, places, display, processes)
+        processes.close()
+        return record if processes.is_first else {}
 
 
 def _tell_end(prepared: Prepared, validation: Validation | None, display: Display) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ def write(folder: Path) -> Path:
     return folder
 
 
-def train(*folders: Path, more: str = "") -> list[tuple[int, str]]:
-    """One process in each folder, all of one run. Returns their exit codes, and what they wrote as errors."""
+def start(*folders: Path, more: str = "") -> list[subprocess.Popen[str]]:
+    """One process in each folder, all of one run."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -83,9 +84,18 @@ def train(*folders: Path, more: str = "") -> list[tuple[int, str]]:
                 stderr=subprocess.PIPE,
             )
         )
+    return running
+
+
+def ends_of(running: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Their exit codes, and what they wrote as errors."""
     ends = [process.communicate(timeout=120)[1] for process in running]
     assert not any("Traceback" in told for told in ends), ends
     return [(process.returncode, told) for process, told in zip(running, ends, strict=True)]
+
+
+def train(*folders: Path, more: str = "") -> list[tuple[int, str]]:
+    return ends_of(start(*folders, more=more))
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -135,3 +145,18 @@ def test_what_one_machine_has_otherwise_ends_all_in_one_sentence(tmp_path: Path)
         assert code == 1
         assert "rows.csv" in told
     assert not list(tmp_path.glob("*/runs/out*"))
+
+
+def test_a_machine_that_is_lost_ends_the_others_in_one_sentence(tmp_path: Path) -> None:
+    first, second = (write(tmp_path / name) for name in ("first", "second"))
+    running = start(first, second, more="--epochs 4000")
+    metrics = first / "runs/out.metrics.jsonl"
+    while not metrics.exists() or metrics.read_text().count("grad_norm") < 4:
+        assert running[0].poll() is None, running[0].communicate()
+        time.sleep(0.02)
+    running[1].kill()
+    (code, told), _ = ends_of(running)
+    assert code == 1
+    assert told.count("composer: error:") == 1
+    assert "another process of this run has ended" in told
+    assert (first / "runs/out.checkpoint").is_file()

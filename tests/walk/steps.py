@@ -123,13 +123,13 @@ PLANS = [
 ]
 
 WEIGHTS = [
-    Step(f"run quickstart:image-qa {ASK}", "yes"),
-    Step(f"run quickstart:image-qa --weights quickstart --loading-report {ASK}", "yes"),
+    Step(f"run quickstart:image-qa {ASK}", "no\n"),
+    Step(f"run quickstart:image-qa --weights quickstart --loading-report {ASK}", "no\n"),
     Step(f"run quickstart:image-caption image={PICTURE}"),
     Step(f"run quickstart:video-caption video={CLIP}"),
-    Step(f"run child.yaml:image-qa {ASK}", "yes"),
+    Step(f"run child.yaml:image-qa {ASK}", "no\n"),
     Step(f"run child.yaml:classify image={PICTURE} --init head --json", json=True),
-    Step(f"run quickstart:image-qa --weights wrapped.safetensors --root ema {ASK}", "yes"),
+    Step(f"run quickstart:image-qa --weights wrapped.safetensors --root ema {ASK}", "no\n"),
     Step(
         f"run quickstart:image-qa --weights wrapped.safetensors --layout mplug2 {ASK}",
         "layout mplug2",
@@ -155,7 +155,7 @@ CASE = shlex.quote(str(GOLDEN / "mplug2" / "text.yaml"))
 
 LOCKED = [
     Step("lock quickstart", "wrote quickstart.lock: 1 weight file"),
-    Step(f"run quickstart:image-qa --locked {ASK}", "yes"),
+    Step(f"run quickstart:image-qa --locked {ASK}", "no\n"),
     Step(
         "import wrapped.safetensors --root ema --dtype float16 --loading-report --out made/anew",
         "model.safetensors",

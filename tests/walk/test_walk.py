@@ -101,7 +101,7 @@ def test_many_rows(walk) -> None:
 def test_tasks_are_scored_and_runs_compared(walk) -> None:
     pytest.importorskip("easy_vqa", reason="needs multimodal-composer[train]")
     Path("known.csv").write_text(
-        "id,image,question,answer\nc,picture.png,is there a circle?,yes\ns,picture.png,what shape is it?,rectangle\n"
+        "id,image,question,answer\nc,picture.png,is there a circle?,no\ns,picture.png,what shape is it?,rectangle\n"
         "r,picture.png,is there a red shape?,no\n"
     )
     if not Path("first.yaml").exists():
