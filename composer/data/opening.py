@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from composer.data.arrow_folder import saved_splits
 from composer.data.class_folders import ClassFolders
 from composer.data.data_faults import DataError
 from composer.data.format_table import format_table
@@ -16,6 +15,7 @@ from composer.data.tables import Table, opened_table
 from composer.plugin import RowFormat
 from composer.problems import InputError
 from composer.recipes import DataRecipe, split_name
+from composer.rows.arrow_folder import saved_splits
 
 __all__ = ["UNDECIDED", "OpenedData", "open_data"]
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from composer.data.arrow_folder import ArrowRows, arrow_library
 from composer.problems import InputError
+from composer.rows.arrow_folder import ArrowRows, arrow_library
 from composer.rows.arrow_values import CONVERSION_ERRORS, reason_of
 from composer.rows.parquet import ParquetRows
 

@@ -112,7 +112,7 @@ def opened_table(path: Path) -> Table:
 
 
 def _of_folder(path: Path) -> Table:
-    from composer.data.arrow_folder import ArrowFolder, is_saved
+    from composer.rows.arrow_folder import ArrowFolder, is_saved
 
     if is_saved(path):
         return ArrowFolder(path)

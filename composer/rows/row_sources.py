@@ -55,7 +55,7 @@ def is_read_once(source: RowSource) -> bool:
 
 
 def opened(rows: str | Path | RowSource | Iterable[Mapping[str, object]]) -> RowSource:
-    """The rows of a file, of a pattern of files, or of Python. Raises InputError for what holds none."""
+    """The rows of a file, a saved data set, a pattern of files, or of Python. Raises InputError for what holds none."""
     if isinstance(rows, RowSource):
         return rows
     if not isinstance(rows, (str, Path)):
@@ -64,6 +64,8 @@ def opened(rows: str | Path | RowSource | Iterable[Mapping[str, object]]) -> Row
     try:
         if path.is_file():
             return _file(path)
+        if path.is_dir() and (saved := _saved(path)) is not None:
+            return saved
         if path.is_dir() or glob.has_magic(text):
             from composer.rows.file_rows import FileRows
 
@@ -77,6 +79,15 @@ def opened(rows: str | Path | RowSource | Iterable[Mapping[str, object]]) -> Row
     except ValueError as error:
         raise InputError(f"{text!r} is not a path: {error}") from None
     raise InputError(f"{path} does not exist: check the path, which starts at {Path.cwd()}")
+
+
+def _saved(folder: Path) -> RowSource | None:
+    """A data set of the library `datasets`; None for another folder. Raises InputError for one with several splits."""
+    from composer.rows.arrow_folder import ArrowFolder, is_saved, saved_splits
+
+    if splits := saved_splits(folder):
+        raise InputError(f"{folder} holds several splits: name one of them, such as {folder / splits[0]}")
+    return ArrowFolder(folder) if is_saved(folder) else None
 
 
 def _file(path: Path) -> RowSource:

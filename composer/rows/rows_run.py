@@ -78,7 +78,8 @@ def answer_rows(
 
     Args:
         model: a loaded model or artifact. task: its task; None where it has only one.
-        rows: a file (.jsonl, .csv, .tsv, .parquet), a pattern such as `"folder/*.png"`, or maps from columns to values.
+        rows: a file (.jsonl, .csv, .tsv, .parquet), a folder that the library `datasets` saved, a pattern such as
+            `"folder/*.png"`, or maps from columns to values.
         columns: input to the column that it reads (of one that takes a list: or to several); others read the column of
             their own name. `prompt.question` is an entry of an input that takes a map.
         constants: inputs that have one value in every row. id: the column that names a row (`id` where there is one).

@@ -1,4 +1,4 @@
-"""Every document that lies in the repository says what it means: names that moved are told here, not by its next user."""
+"""Every document that lies in the repository says what it means: what has moved is told here, not to its next user."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from saved_data import save_data_set, save_splits
 
 from composer.problems import InputError
 from composer.rows import json_lines
@@ -221,3 +222,17 @@ def test_answers_as_lines() -> None:
     assert FlatLines(("row", "error"), ("row",), ",").columns() == [
         "row", "id", "kept.row", "output.row", "output.error", "error"
     ]  # fmt: skip
+
+
+def test_a_data_set_that_was_saved_on_disk_is_rows_and_no_folder_of_files(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs multimodal-composer[rows]")
+    rows = [{"text": each, "photo": {"bytes": each.encode(), "path": None}} for each in "abc"]
+    saved = save_data_set(tmp_path / "saved", rows, files=2)
+    assert rows_of(saved) == rows
+    assert rows_of(saved, 2) == rows[2:]
+    assert opened(saved).columns == ("text", "photo")
+    assert opened(saved).folder == saved
+    parts = save_splits(tmp_path / "parts", {"train": rows[:2], "test": rows[2:]})
+    assert rows_of(parts / "test") == rows[2:]
+    with pytest.raises(InputError, match=r"parts holds several splits: name one of them, such as .*train"):
+        opened(parts)

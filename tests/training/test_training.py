@@ -68,7 +68,7 @@ def test_a_run_leaves_weights_that_load_and_a_record_that_tells_how(tmp_path: Pa
     }
     assert record["command"] == "as typed"
     assert record["settings"] == SMALL
-    assert record["recipe"]["seed"] == 0
+    assert record["recipe"]["seed"] == 1
     assert [item["epoch"] for item in record["curve"]] == [0, 1]
     assert record["scores"]["validation"]["image-qa"].keys() == {"accuracy", "samples"}
 
