@@ -31,7 +31,7 @@ from composer.conformance.policies import check_policy
 from composer.conformance.promises import check_batch, check_determinism, check_signature
 from composer.conformance.purity import check_purity
 from composer.conformance.report import ConformanceReport, Failure, Result, Skip
-from composer.conformance.shared_state import SharedState
+from composer.conformance.shared_state import KEEPS_RUNNING, SharedState
 from composer.conformance.state_dicts import check_weights
 from composer.conformance.text_rows import check_text_rows, takes_texts
 from composer.conformance.train_mode import check_training
@@ -78,15 +78,21 @@ def check_plugin(
         InputError: no plugin of that name is installed, or it has no entry of such an id.
     """
     if isinstance(entry, str):
-        name, module_name, registry = entry, _installed(entry).module, load_registry()
+        name, module_name, given = entry, _installed(entry).module, []
     else:
         name = getattr(entry, "__name__", type(entry).__name__)
-        module_name = entry.__name__ if isinstance(entry, PythonModule) else ""
-        registry = load_registry([(name, entry)])
+        module_name, given = entry.__name__ if isinstance(entry, PythonModule) else "", [(name, entry)]
+    light = []
+    if module_name and not only:
+        light = [_result("plugin", "entry module", partial(check_entry_module, module_name))]
+        if KEEPS_RUNNING in light[0].reason:  # loaded here, it would keep this process from ending, too
+            told(light[0])
+            return ConformanceReport(name, (*light,))
+    registry = load_registry(given)
     held = _Held(name, frozenset(only))
     held.find_all(registry)
     results: list[Result] = []
-    for result in _results(held, module_name, registry):
+    for result in _results(held, light, registry):
         told(result)
         results.append(result)
     return ConformanceReport(name, (*results, *_unheld(results)))
@@ -121,13 +127,12 @@ def _installed(name: str) -> Installed:
     return plugins[name]
 
 
-def _results(held: _Held, module_name: str, registry: Registry) -> Iterator[Result]:
+def _results(held: _Held, light: Sequence[Result], registry: Registry) -> Iterator[Result]:
     broken = [each for each in registry.broken if each.origin.plugin == held.plugin]
     if broken:
         yield Result("plugin", "registering", "fail", str(broken[0]))
         return
-    if module_name and not held.only:
-        yield _result("plugin", "entry module", partial(check_entry_module, module_name))
+    yield from light
     yield from _registered(held, registry)
     unusable: set[str] = set()
     for result in _references(held, registry):
@@ -336,12 +341,14 @@ def _method(case: MethodCase) -> Iterator[Result]:
 def _result(subject: str, name: str, check: Callable[[], str]) -> Result:
     """Run one check. Whatever a plugin's code raises is a broken promise, not a crash of the kit."""
     changed = ""
-    for _ in range(2):  # a library that draws numbers where it is imported does so once
+    for _ in range(2):
         shared = SharedState()
         result = _checked(subject, name, check)
-        changed = shared.restore()
+        changed, drawn = shared.restore()
         if not changed or result.outcome == "fail":
             return result
+        if not drawn:
+            break  # a library that draws numbers where it is imported does so once: it is asked again
     return Result(subject, name, "fail", changed)
 
 

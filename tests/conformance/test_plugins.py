@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+import torch
 from offering import Offers
 
 from composer.cli import main
@@ -66,6 +68,23 @@ def test_a_light_entry_module_passes(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "import sys; assert 'pytest' in sys.modules, 'only under test'",
             "importing fragile_entry fails in a fresh process: AssertionError: only under test",
         ),
+        (
+            "waiting_entry",
+            "import sys, threading\nthread = threading.Thread(target=threading.Event().wait, name='w')\n"
+            "if 'pytest' not in sys.modules: thread.start()",
+            "importing waiting_entry leaves the thread `w` running, which keeps every command from ending: start it "
+            "where it is needed, with daemon=True",
+        ),
+        (
+            "moving_entry",
+            "import os, sys\nif 'pytest' not in sys.modules: os.chdir('/')",
+            "importing moving_entry changes the working directory, which the whole process shares: put it back",
+        ),
+        (
+            "loud_entry",
+            "import io, sys\nif 'pytest' not in sys.modules: sys.stdout = io.StringIO()",
+            "importing loud_entry changes the standard streams, which the whole process shares: put it back",
+        ),
     ],
 )
 def test_a_heavy_slow_or_fragile_entry_module_is_refused(
@@ -74,6 +93,61 @@ def test_a_heavy_slow_or_fragile_entry_module_is_refused(
     report = check_plugin(entry_module(tmp_path, monkeypatch, name, f"{line}\n{LIGHT}"))
     assert entry_result(report).outcome == "fail"
     assert message in entry_result(report).reason
+
+
+IMPLEMENTATION = {
+    "number format": (
+        "import torch; torch.set_default_dtype(torch.float64)",
+        "torch's default number format",
+    ),
+    "folder": ("import os; os.chdir('/')", "the working directory"),
+    "streams": ("import io, sys; sys.stdout = io.StringIO()", "the standard streams"),
+    "thread": (
+        "import threading; gone = threading.Event(); threading.Thread(target=gone.wait, name='w').start()",
+        "it leaves the thread `w` running, which keeps every command from ending: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMPLEMENTATION)
+def test_an_implementation_whose_import_changes_the_process_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    line, said = IMPLEMENTATION[name]
+    module = f"changing_{name.replace(' ', '_')}"
+    (tmp_path / f"{module}.py").write_text(f"{line}\ndef score(found, right): return 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder, streams = Path.cwd(), (sys.stdin, sys.stdout, sys.stderr)
+    report = check_plugin(Offers(Metric("test.metric", f"{module}:score", "")))
+    if name == "thread":
+        sys.modules[module].gone.set()
+    (failure,) = report.failures
+    assert (failure.subject, failure.check) == ("test.metric", "implementation")
+    assert said in failure.reason
+    assert (folder, streams, torch.get_default_dtype()) == (
+        Path.cwd(),
+        (sys.stdin, sys.stdout, sys.stderr),
+        torch.float32,
+    )
+
+
+def test_an_installed_plugin_that_leaves_a_thread_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that tells it could not end either."""
+    (tmp_path / "lasting_entry.py").write_text(
+        f"import threading\nthreading.Thread(target=threading.Event().wait).start()\n{LIGHT}"
+    )
+    metadata = tmp_path / "lasting-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: lasting\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[composer]\nlasting = lasting_entry\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    report = check_plugin("lasting")
+    (result,) = report.results
+    assert (result.check, result.outcome) == ("entry module", "fail")
+    assert "running, which keeps every command from ending" in result.reason
+    assert "lasting_entry" not in sys.modules
 
 
 def test_the_installed_core_plugin_keeps_its_promises() -> None:
