@@ -25,7 +25,7 @@ class TaskPorts:
     outputs: Mapping[str, str]
     """Output to the kind of its value."""
     types: Mapping[str, PortType] = field(default_factory=dict)
-    """Output to its whole type, where its sizes are known: an artifact says the kinds alone."""
+    """Output to its whole type, where its sizes are known: older artifacts say the kinds alone."""
 
 
 @runtime_checkable

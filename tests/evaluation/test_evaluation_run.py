@@ -185,6 +185,32 @@ def test_the_metric_of_an_artifact_is_that_of_its_document(
     assert compiled.scores[0].samples == live.scores[0].samples
 
 
+def test_an_artifact_refuses_a_config_before_anything_is_asked(
+    sorting: Any, registry: Registry, tmp_path: Path
+) -> None:
+    import composer_compile
+    from composer_compile.artifact.manifest import Manifest
+    from composer_compile.artifact.manifest_file import write_manifest
+
+    artifact = tmp_path / "artifact"
+    composer_compile.compile_document(sorting.document, artifact, weights=sorting.weights)
+    asked = AskedScores(metrics=[AskedMetric("core.top_k_accuracy")])
+    said = "the best 5 of 3 classes always hold"
+    with composer_compile.load(artifact) as model, pytest.raises(InputError, match=said):
+        evaluate(model, sorting.rows, registry, tmp_path / "out", asked)
+    assert not (tmp_path / "out").exists()
+    manifest = artifact / "manifest.json"
+    data = json.loads(manifest.read_text())
+    for task in data["tasks"].values():
+        for output in task["outputs"].values():
+            assert output.pop("sizes") == [None, 3]
+    manifest.write_bytes(write_manifest(Manifest.model_validate(data)))
+    with composer_compile.load(artifact) as model:  # one of before: told where it is scored
+        assert model.ports().types == {}
+        with pytest.raises(InputError, match=said):
+            evaluate(model, sorting.rows, registry, tmp_path / "out", asked)
+
+
 WRONG: list[tuple[AskedScores, str]] = [
     (AskedScores(outputs=["score"]), r"has no output `score`; did you mean `scores`\?"),
     (AskedScores(reference="trth"), r"has no column `trth`; did you mean `truth`\?"),

@@ -213,6 +213,8 @@ class Output(_Entry):
     """Kind of the value; `text` is a string."""
     values: list[str | None]
     """The named values that it is made of, one per field of the kind; null for a field that is absent."""
+    sizes: Union[list[Union[int, None]], None] = None
+    """The size of each dimension, null for one that is free; null where an artifact does not say them."""
 
 
 class MetricEntry(_Entry):

@@ -80,6 +80,8 @@ class _Walk:
             yield from self._unknown(f"outputs.{name}", [each for each in output.values if each is not None])
             if not output.values or output.values[0] is None:
                 yield f"outputs.{name}: it has no value"
+            if any(size is not None and size < 0 for size in output.sizes or ()):
+                yield f"outputs.{name}: its sizes are {output.sizes}"
 
     def _ports(self, where: str, ports: Mapping[str, str], symbols: set[str]) -> Iterator[str]:
         """Faults of port types; `symbols` takes what stands in them."""

@@ -20,6 +20,7 @@ from composer.plugin import Registry, load_registry
 from composer.plugin.asking import PluginError, import_object
 from composer.problems import InputError
 from composer.problems.suggest import unknown
+from composer.types import parse_port_type
 from composer_compile.artifact.container import Container, open_container
 from composer_compile.artifact.manifest import Manifest, ProgramEntry, Provider, Task
 from composer_compile.artifact.operations import is_registered
@@ -96,6 +97,12 @@ def lacking_operation(manifest: Manifest, task: Task, registry: Registry) -> str
     return None
 
 
+def _dim(item: tuple[int, int | None]) -> str:
+    """A dimension by its place and its size; one that is free has a name."""
+    place, size = item
+    return f"d{place}" if size is None else str(size)
+
+
 class Artifact:
     """Answers the tasks of an artifact. Thread-safe; several tasks run side by side on one set of weights.
 
@@ -167,6 +174,11 @@ class Artifact:
         return TaskPorts(
             {name: item.modality for name, item in entry.inputs.items()},
             {name: item.kind for name, item in entry.outputs.items()},
+            {
+                name: parse_port_type(f"{item.kind}[{', '.join(map(_dim, enumerate(item.sizes)))}]")
+                for name, item in entry.outputs.items()
+                if item.sizes is not None
+            },
         )
 
     def evaluation(self, task: str, /) -> CheckedEvaluation:

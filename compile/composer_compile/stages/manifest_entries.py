@@ -207,14 +207,15 @@ def _output(plan: Plan, slot: int, staged: StagedTask, registry: Registry) -> Ou
     type_ = plan.type_of(slot)
     name = ".".join(plan.slots[slot])
     kind = registry.kinds[type_.kind]
+    sizes = [dim.at({}) if dim.is_number else None for dim in type_.dims]
     if kind.record is None:
-        return Output(kind=type_.kind, values=[name])
+        return Output(kind=type_.kind, values=[name], sizes=sizes)
     structure = staged.structures[slot]
     values = [
         None if part is None else f"{name}.{field}"
         for field, part in zip(kind.fields, structure, strict=True)
     ]
-    return Output(kind=type_.kind, values=values)
+    return Output(kind=type_.kind, values=values, sizes=sizes)
 
 
 def _input(modality: str, config: Config, ports: dict[str, str], registry: Registry, files: Files) -> Input:
