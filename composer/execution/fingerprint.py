@@ -1,4 +1,4 @@
-"""What tells one model's answers from another's: a digest of a task's plan and of every weight that it reads."""
+"""What tells one model's answers from another's: a digest of a task's plan, and of all weights and files it reads."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import nn
 
+from composer.execution.read_files import digests_of_inputs, digests_of_texts
 from composer.plan import Plan, Step
+from composer.plugin import Registry
 
 __all__ = ["fingerprint_of"]
 
-VERSION = "2"
+VERSION = "3"
 THREADS = 4
 
 
-def fingerprint_of(plan: Plan, modules: Mapping[str, nn.Module], dtype: torch.dtype) -> str:
-    """Equal for the same nodes, options and weights in one number format, wherever they come from."""
+def fingerprint_of(
+    plan: Plan, modules: Mapping[str, nn.Module], dtype: torch.dtype, registry: Registry
+) -> str:
+    """Equal for the same nodes, options, weights and vocabularies in one number format."""
     inputs = {
         name: (item.modality.id, item.config.model_dump_json(fallback=str))
         for name, item in plan.inputs.items()
@@ -32,7 +36,8 @@ def fingerprint_of(plan: Plan, modules: Mapping[str, nn.Module], dtype: torch.dt
         for key, tensor in sorted(modules[name].state_dict().items())
         if isinstance(tensor, torch.Tensor)
     }
-    told = [VERSION, str(dtype), inputs, steps, dict(plan.outputs), _digests(tensors.items())]
+    read = [digests_of_inputs(plan.inputs), [digests_of_texts(step.node, registry) for step in plan.steps]]
+    told = [VERSION, str(dtype), inputs, read, steps, dict(plan.outputs), _digests(tensors.items())]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -172,7 +172,7 @@ class Model:
 
     def fingerprint(self, task: str | None = None, /) -> str:
         """A digest of a task's nodes, options and weights, and of their number format; others have another one."""
-        return fingerprint_of(self.runner(task).plan, self.modules, self.dtype)
+        return fingerprint_of(self.runner(task).plan, self.modules, self.dtype, self.report.registry)
 
     def close(self) -> None:
         """Give back the memory of the weights; the model and its sessions cannot be used afterwards."""

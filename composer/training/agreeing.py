@@ -17,6 +17,7 @@ OWN = {"document", "threads"}
 OTHER = {
     "recipe": "another recipe",
     "document": "another document",
+    "files": "other files that the document reads",
     "precision": "another precision",
     "weights": "other weights to begin with",
     "data": "other data",

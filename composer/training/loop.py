@@ -95,6 +95,7 @@ def train_epochs(
         Course.of(recipe),
         stored.document,
         {task: item.batches(0) for task, item in data.items()},
+        dict(stored.files),
         dict(stored.made_of),
         numerics=numerics,
         left_out=stored.left_out,

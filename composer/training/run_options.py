@@ -27,6 +27,8 @@ class Stored:
     """Weights that are frozen, are not in the checkpoint, and lie in the weights that the run began with."""
     began_with: str = ""
     """The SHA-256 of these."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Input to what tells the files that it reads from others: `task.input.field`."""
     made_of: Mapping[str, str] = field(default_factory=dict)
     """Task to what tells its data from others, where something does."""
 

@@ -44,6 +44,7 @@ OTHER = {
     "recipe": "another recipe",
     "document": "another document",
     "precision": "another precision",
+    "files": "other files that the document reads",
     "weights": "a run that began with other weights, of which it leaves out what is frozen",
     "data": "other data",
 }
@@ -82,6 +83,8 @@ class RunState:
     """Tells the trained document from others; empty where there is none."""
     batches: dict[str, int]
     """Batches of an epoch, by task."""
+    files: dict[str, str] = field(default_factory=dict)
+    """What is in the files that inputs read, by task and input: vocabularies, names of classes."""
     made_of: dict[str, str] = field(default_factory=dict)
     """What tells the data of a task from others, where something does."""
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -102,6 +105,7 @@ def identity_of(state: RunState, *, free: Collection[str] = FREE_TO_CHANGE) -> d
     return {
         "recipe": state.course.recipe.model_dump_json(by_alias=True, exclude=set(free)),
         "document": state.document,
+        "files": state.files,
         "batches": state.batches,
         "made_of": state.made_of,
         "precision": state.numerics.precision,
@@ -110,13 +114,16 @@ def identity_of(state: RunState, *, free: Collection[str] = FREE_TO_CHANGE) -> d
 
 
 def difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, list[str]] | None:
-    """What of a run's identity differs from another's, and how: `recipe`, `document`, `precision`, `weights` or `data`.
-    None where nothing does.
+    """What of a run's identity differs from another's, and how: `recipe`, `document`, `files`, `precision`, `weights`
+    or `data`. None where nothing does.
     """
     if stored["recipe"] != wanted["recipe"]:
         return "recipe", list(_changes(json.loads(stored["recipe"]), json.loads(wanted["recipe"])))
     if stored["document"] != wanted["document"]:
         return "document", []
+    known, read = stored.get("files", wanted["files"]), wanted["files"]
+    if known != read:
+        return "files", sorted(name for name in {*known, *read} if known.get(name) != read.get(name))
     if (before := stored.get("precision", FP32)) != wanted["precision"]:
         return "precision", [f"--precision was {before} and is {wanted['precision']}"]
     if stored.get("began_with", "") != wanted["began_with"]:

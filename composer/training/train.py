@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from composer.data.data_faults import told
+from composer.execution.read_files import digests_of_inputs
 from composer.plugin import Registry
 from composer.problems import ComposerError, InputError
 from composer.recipes import DataRecipe, data_recipe
@@ -183,6 +184,11 @@ def _stored(prepared: Prepared, places: Places, *, resume: bool) -> Stored:
         prepared.digest,
         prepared.written.left_out,
         prepared.written.digest,
+        {
+            f"{task}.{name}": digest
+            for task in prepared.recipe.tasks
+            for name, digest in digests_of_inputs(prepared.report.tasks[task].inputs).items()
+        },
         {task: own.placed.digest for task, own in prepared.own.items()},
     )
 

@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from composer.execution.read_files import files_of
 from composer.plan import Plan, Step
-from composer_compile.stages.plugin_values import config_fields, files_of
+from composer_compile.stages.plugin_values import config_fields
 from composer_compile.tensors.free_dims import FreeDims
 
 __all__ = ["Digests", "call_digest", "step_digests"]

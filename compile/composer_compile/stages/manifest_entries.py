@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from composer.execution.host_inputs import HostInputs, written_symbols
+from composer.execution.read_files import files_of
 from composer.graph import CheckedTask, Range, Read
 from composer.plan import Plan, Step
 from composer.plugin import Config, Registry
@@ -30,7 +31,7 @@ from composer_compile.artifact.manifest import (
 )
 from composer_compile.errors import CompileError
 from composer_compile.stages.modules import decode_name, first_name, prefills
-from composer_compile.stages.plugin_values import config_fields, files_of
+from composer_compile.stages.plugin_values import config_fields
 from composer_compile.stages.stager import Outline, StagedTask
 from composer_compile.tensors.forms import write_form
 from composer_compile.tensors.specs import ProgramSpec, TensorSpec, samples_in
