@@ -26,7 +26,7 @@ def digests_of_inputs(inputs: Mapping[str, CheckedInput]) -> dict[str, str]:
     """What tells inputs from those that read other files under the same names: a SHA-256 of each vocabulary, and of
     the names of classes, which a file may hold; by `question.tokenizer` and `label.classes`.
     """
-    found = {}
+    found: dict[str, str] = {}
     for name, item in inputs.items():
         found |= {f"{name}.{field}": each for field, each in _digests(item.modality, item.config).items()}
         if item.classes is not None:
