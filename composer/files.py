@@ -15,11 +15,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 from composer.problems import InputError
 
-__all__ = ["hold_file", "new_folder", "replace_file", "replace_text", "sha256_of"]
+__all__ = ["hold_alone", "hold_file", "new_folder", "replace_file", "replace_text", "sha256_of"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PIPE = "it is a pipe, which would be waited for until somebody reads it"
@@ -84,6 +84,22 @@ def hold_file(path: Path) -> None:
         what = next((said for is_one, said in known if is_one(mode)), "it is a device")
         told = "it is a stream that is open" if is_stream else what
         raise InputError(f"{path} cannot be written: {told}: name a file")
+
+
+def hold_alone(file: IO[Any], path: Path) -> None:
+    """Until the file is closed, no other process may hold it. Raises InputError where one does."""
+    try:
+        import fcntl
+    except ImportError:  # Windows lets no second process open what it replaces
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(
+            f"{path} is being written by another process: wait for it, or name another --out"
+        ) from None
+    except OSError:  # a file system without locks
+        return
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO
 
 from typing_extensions import Self
 
-from composer.files import replace_file
+from composer.files import hold_alone, replace_file
 from composer.problems import InputError
 from composer.problems.render.machine import json_text
 from composer.rows.answer_lines import AnswerFormat
@@ -110,7 +110,7 @@ class AnswersFile:
                 return
             found.bytes = self._taken_apart()
         self._file = self._lines.open("r+b" if self._lines.exists() else "w+b")
-        _lock(self._file, self.path)
+        hold_alone(self._file, self.path)
         if found is None:
             self._progress.unlink(missing_ok=True)  # before the answers that it tells of
         else:
@@ -324,22 +324,6 @@ def _noted(lines: Mapping[int, tuple[bytes, bool]]) -> bytes:
         return b""
     told = [[row, right, base64.b64encode(line).decode()] for row, (line, right) in lines.items()]
     return json.dumps(told).encode() + b"\n"
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    """Raise InputError where another process writes the same answers."""
-    try:
-        import fcntl
-    except ImportError:  # Windows lets no second process open what it replaces
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(
-            f"{path} is being written by another process: wait for it, or name another --out"
-        ) from None
-    except OSError:  # a file system without locks
-        return
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from composer.files import replace_file
+from composer.files import hold_alone, replace_file
 from composer.problems import InputError
 from composer.training.loop import EpochResult, TrainingStep
 
@@ -18,7 +18,7 @@ __all__ = ["MetricsLog", "read_metrics"]
 
 class MetricsLog:
     """The lines of a run. After a resumption they go on where the stored state was: none is missing, none is there
-    twice.
+    twice. Raises InputError where another run still writes them, and so all else that has its name.
     """
 
     def __init__(self, path: Path, tensorboard: Path | None = None) -> None:
@@ -28,14 +28,21 @@ class MetricsLog:
         self._redone = 0
         self._file: IO[str] | None = None
         self._writer: Any = None
+        # told now rather than after the first step
+        self._hold_free()
         if tensorboard is not None:
-            _tensorboard()  # told now rather than after the first step
+            _tensorboard()
 
     def begin(self, step: int) -> None:
         """The run begins after a step; 0 is a new one. What is there stays until the first line."""
         self._begun = step
 
+    def _hold_free(self) -> None:
+        with suppress(OSError), self.path.open("rb") as file:
+            hold_alone(file, self.path)
+
     def _open(self) -> IO[str]:
+        self._hold_free()
         step = self._begun
         kept = [line for line in read_metrics(self.path) if line["step"] <= step] if step else []
         kept = [line for line in kept if "scores" not in line or line["step"] != self._redone]
@@ -44,6 +51,7 @@ class MetricsLog:
         if self._folder is not None:
             self._writer = _tensorboard()(self._folder, purge_step=step + 1 if step else None)
         self._file = self.path.open("a", encoding="utf-8", buffering=1)
+        hold_alone(self._file, self.path)
         return self._file
 
     def step(self, step: TrainingStep) -> None:

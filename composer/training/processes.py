@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -198,6 +199,13 @@ class ManyProcesses(Processes):
             ) from error
 
     def close(self) -> None:
+        """What is shared is let go of before the groups that it is shared by, and by all at one time: threads of these
+        that still hold tensors when the program ends bring it down.
+        """
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+        self._accelerator.free_memory()
+        gc.collect()
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,11 +89,7 @@ class ShardedProcesses(ManyProcesses):
         self._join()
 
     def close(self) -> None:
-        """What gathers and scatters is let go of before the groups that it does it by, and by all at one time."""
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()
         vars(self).pop("_model", None)
-        gc.collect()
         super().close()
 
     @torch.no_grad()

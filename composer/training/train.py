@@ -121,7 +121,8 @@ def train_document(
             loaded(prepared.programs.loading)
         display = Display(None if processes.is_first else io.StringIO())
         counts = processes.each(lambda: _begin(prepared, places, display))
-        files = RunFiles(prepared, places, display, None if tensorboard is None else Path(tensorboard))
+        events = None if tensorboard is None else Path(tensorboard)
+        files = processes.each(lambda: RunFiles(prepared, places, display, events))
         validation = files.validation(processes)
         try:
             results = train_epochs(

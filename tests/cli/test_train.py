@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,29 @@ def test_a_run_that_is_ended_while_it_writes_leaves_the_last_whole_state(
         "run.safetensors",
     ]
     assert Path("new/run.safetensors").read_bytes() == Path("whole/run.safetensors").read_bytes()
+
+
+def test_a_second_run_of_one_name_is_refused_while_the_first_goes_on(composer, points: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(
+        [sys.executable, "-m", "composer", *TRAIN, "--epochs", "100000"],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    metrics = Path("new/run.metrics.jsonl")
+    try:
+        while not metrics.exists() or metrics.read_text().count("epoch_losses") < 2:
+            assert first.poll() is None
+            time.sleep(0.02)
+        for more in ((), ("--resume", "--epochs", "100000")):
+            done = composer(*TRAIN, *more)
+            assert done.code == 1
+            assert "new/run.metrics.jsonl is being written by another process" in done.err
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.wait()
+    assert composer(*TRAIN).code == 0
 
 
 def test_threads_of_torch_sleep_while_they_wait(
