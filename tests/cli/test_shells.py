@@ -139,9 +139,7 @@ def test_a_signal_ends_a_command_with_its_code(tmp_path: Path, name: str) -> Non
     number = getattr(signal, name)
     pipe = tmp_path / "document.yaml"
     os.mkfifo(pipe)
-    # Those that start the tests may have them ignored: a shell those of Ctrl-C, `nohup` that of a closed terminal.
-    default = "signal.signal(signal.SIGINT, signal.default_int_handler); signal.signal(signal.SIGHUP, signal.SIG_DFL); "
-    script = f"import signal; {default}{SCRIPT}"
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); " + SCRIPT
     with subprocess.Popen(
         [sys.executable, "-c", script, "check", str(pipe)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
