@@ -8,20 +8,14 @@ from composer.files import sha256_of
 from composer.problems import InputError
 from composer.training.learner import Learner
 from composer.training.processes import Processes
-from composer.training.state import RunState, difference, identity_of, load_state, shown_changes
+from composer.training.state import OTHER, RunState, difference, identity_of, load_state, shown_changes
 
 __all__ = ["hold_agreed", "load_agreed"]
 
 OWN = {"document", "threads"}
 """Keys of a recipe that each process may have in its own way."""
-OTHER = {
-    "recipe": "another recipe",
-    "document": "another document",
-    "files": "other files that the document reads",
-    "precision": "another precision",
-    "weights": "other weights to begin with",
-    "data": "other data",
-}
+HAS = {**OTHER, "weights": "other weights to begin with"}
+"""What a process has that begins another run than the first, by what differs."""
 
 
 def hold_agreed(state: RunState, processes: Processes) -> None:
@@ -34,7 +28,7 @@ def hold_agreed(state: RunState, processes: Processes) -> None:
         if found is not None:
             kind, changes = found
             raise InputError(
-                f"this process has {OTHER[kind]} than process 1{shown_changes(changes)}: start all of them with the "
+                f"this process has {HAS[kind]} than process 1{shown_changes(changes)}: start all of them with the "
                 "same document, recipe, data, weights and options"
             )
 

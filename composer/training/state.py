@@ -22,6 +22,7 @@ from composer.training.numerics import FP32, Numerics, near
 from composer.training.random_state import random_states, restore_random
 
 __all__ = [
+    "OTHER",
     "Position",
     "RunState",
     "difference",
@@ -48,6 +49,7 @@ OTHER = {
     "weights": "a run that began with other weights, of which it leaves out what is frozen",
     "data": "other data",
 }
+"""What a checkpoint belongs to that is of another run, by what differs."""
 
 
 @dataclass
