@@ -18,7 +18,7 @@ __all__ = ["MetricsLog", "read_metrics"]
 
 class MetricsLog:
     """The lines of a run. After a resumption they go on where the stored state was: none is missing, none is there
-    twice. Raises InputError where another run still writes them, and so all else that has its name.
+    twice.
     """
 
     def __init__(self, path: Path, tensorboard: Path | None = None) -> None:
@@ -28,21 +28,22 @@ class MetricsLog:
         self._redone = 0
         self._file: IO[str] | None = None
         self._writer: Any = None
-        # told now rather than after the first step
-        self._hold_free()
         if tensorboard is not None:
-            _tensorboard()
+            _tensorboard()  # told now rather than after the first step
 
     def begin(self, step: int) -> None:
         """The run begins after a step; 0 is a new one. What is there stays until the first line."""
         self._begun = step
 
-    def _hold_free(self) -> None:
+    def check_free(self) -> None:
+        """Raise InputError where another run still writes the lines, and so all else that has its name. Asked by one
+        process of a run: to ask is to hold for a moment.
+        """
         with suppress(OSError), self.path.open("rb") as file:
             hold_alone(file, self.path)
 
     def _open(self) -> IO[str]:
-        self._hold_free()
+        self.check_free()
         step = self._begun
         kept = [line for line in read_metrics(self.path) if line["step"] <= step] if step else []
         kept = [line for line in kept if "scores" not in line or line["step"] != self._redone]

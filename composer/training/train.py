@@ -123,6 +123,7 @@ def train_document(
         counts = processes.each(lambda: _begin(prepared, places, display))
         events = None if tensorboard is None else Path(tensorboard)
         files = processes.each(lambda: RunFiles(prepared, places, display, events))
+        processes.of_first(files.log.check_free)
         validation = files.validation(processes)
         try:
             results = train_epochs(

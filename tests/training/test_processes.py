@@ -310,6 +310,25 @@ def wait_for(process: subprocess.Popen[str], path: Path, lines: int) -> None:
     raise AssertionError("the run does not go on")
 
 
+SLOW_LOCKS = """\
+import fcntl, time
+lock = fcntl.flock
+fcntl.flock = lambda file, how: (lock(file, how), time.sleep(0.5))
+"""
+
+
+def test_one_process_alone_asks_whether_another_run_writes(
+    points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To ask is to hold the file for a moment, in which another process of this run would be told of itself."""
+    write(points)
+    done("--out", "out", "--epochs", "1")
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow/sitecustomize.py").write_text(SLOW_LOCKS)
+    monkeypatch.syspath_prepend(tmp_path / "slow")
+    done("--out", "out", "--epochs", "2", "--resume", "--processes", "2")
+
+
 def test_processes_end_with_their_launcher_however_that_ends(points: Path) -> None:
     write(points, RECIPE.replace("epochs: 4", "epochs: 4000"))
     launcher = run("--out", "left", "--processes", "2")
