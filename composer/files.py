@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO
 
 from composer.problems import InputError
 
-__all__ = ["hold_alone", "hold_file", "new_folder", "replace_file", "replace_text", "sha256_of"]
+__all__ = ["hold_alone", "hold_file", "new_folder", "replace_file", "replace_text", "sha256_of", "utf8_name"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PIPE = "it is a pipe, which would be waited for until somebody reads it"
@@ -119,6 +119,22 @@ def new_folder(folder: Path) -> Iterator[Path]:
             part.rename(folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {_reason(error, folder.parent)}") from None
+
+
+@contextmanager
+def utf8_name(path: Path) -> Iterator[str]:
+    """A name of a file, for as long as the block lasts, by which libraries open it that take names in UTF-8 alone.
+
+    Raises OSError where the file cannot be opened.
+    """
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # a folder or a file whose bytes are other letters
+        with path.open("rb") as file:
+            yield f"/dev/fd/{file.fileno()}"
+    else:
+        yield name
 
 
 def replace_text(path: Path, old: str, new: str) -> None:

@@ -20,6 +20,7 @@ from composer.graph import Report, check
 from composer.language import Source
 from composer.plan import Plan
 from composer.plugin import Registry, load_registry
+from composer.problems.render.machine import json_bytes
 from composer.problems.suggest import unknown
 from composer.sources import GivenNames, GivenWeights
 from composer.sources.lock_file import lock_place
@@ -195,7 +196,7 @@ class _Job:
         told = json.dumps(
             without_paths(shape.model_dump(mode="json", by_alias=True)), indent=1, ensure_ascii=False
         )
-        (folder / "document.json").write_text(told + "\n", encoding="utf-8")
+        (folder / "document.json").write_bytes(json_bytes(told + "\n"))
         types = [module.type.id for module in report.modules.values()]
         (folder / "LICENSES.txt").write_text(licenses_text(self.registry, types), encoding="utf-8")
         made_with = self.builder.made_with(self.model.device, self.options.build)

@@ -119,6 +119,7 @@ def _of_dataset(args: argparse.Namespace, registry: Registry) -> Rows:
     from composer.evaluation.dataset_rows import DatasetRows
     from composer.evaluation.what_is_scored import given_config
     from composer.language.parameters import read_value
+    from composer.plugin.declarations import config_text
     from composer.problems.suggest import unknown
     from composer.training.samples import build_source
 
@@ -129,5 +130,5 @@ def _of_dataset(args: argparse.Namespace, registry: Registry) -> Rows:
     split = args.split or ("test" if "test" in scored else scored[0] if len(scored) == 1 else None)
     if split is None or split not in source.splits:
         raise unknown("split", split or "test", source.splits, f"dataset `{args.data}`")
-    made_of = f"{entry.id} {split} {config.model_dump_json(fallback=str)}"
+    made_of = f"{entry.id} {split} {config_text(config, fallback=str)}"
     return DatasetRows(f"{entry.id} ({split})", made_of, source.draw(split))

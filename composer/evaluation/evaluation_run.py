@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,9 +77,12 @@ def evaluate_rows(
             be scored. PluginError: a metric that fails.
     """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="evaluate-")))
-        if out is not None:
-            folder = _made(Path(out), overwrite=how.overwrite)
+        kept = (
+            tempfile.TemporaryDirectory(prefix="evaluate-")
+            if out is None
+            else _kept(Path(out), how.overwrite)
+        )
+        folder = Path(stack.enter_context(kept))
         began = time.monotonic()
         column = _column(evaluation.reference, how.columns)
         summary = _answered(model, task, rows, evaluation, folder, column, how, watching)
@@ -120,6 +124,19 @@ def _reranked(
         model, task, source, report.samples, report.evaluation, reranking, folder,
         columns=how.columns or {}, reading=reading, watching=watching, drawn=drawn,
     )  # fmt: skip
+
+
+@contextmanager
+def _kept(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """The folder of an evaluation; one that was made for nothing, as no row could be asked, is removed."""
+    new = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    try:
+        yield _made(folder, overwrite=overwrite)
+    except BaseException:
+        with suppress(OSError):  # the first one that holds something
+            for each in new:
+                each.rmdir()
+        raise
 
 
 def _made(folder: Path, *, overwrite: bool) -> Path:

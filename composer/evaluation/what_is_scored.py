@@ -13,6 +13,7 @@ from composer.execution import TaskPorts
 from composer.graph import CheckedEvaluation, CheckedMetric
 from composer.graph.evaluations import fits, unfit_config, usual_metrics, why_unfit
 from composer.plugin import Config, Dataset, Metric, Registry
+from composer.plugin.declarations import config_of_json
 from composer.problems import InputError
 from composer.problems.suggest import listed, unknown
 
@@ -126,7 +127,7 @@ def given_config(entry: Metric | Dataset, what: str, given: Mapping[str, object]
     is what it is, such as `metric`.
     """
     try:
-        return entry.config.model_validate_json(json.dumps(dict(given)))
+        return config_of_json(entry.config, json.dumps(dict(given)))
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"])) or "its options"

@@ -13,6 +13,7 @@ from torch import nn
 from composer.execution.read_files import digests_of_inputs, digests_of_texts
 from composer.plan import Plan, Step
 from composer.plugin import Registry
+from composer.plugin.declarations import config_text
 
 __all__ = ["fingerprint_of"]
 
@@ -25,8 +26,7 @@ def fingerprint_of(
 ) -> str:
     """Equal for the same nodes, options, weights and vocabularies in one number format."""
     inputs = {
-        name: (item.modality.id, item.config.model_dump_json(fallback=str))
-        for name, item in plan.inputs.items()
+        name: (item.modality.id, config_text(item.config, fallback=str)) for name, item in plan.inputs.items()
     }
     steps = [_told(step) for step in plan.steps]
     names = sorted(set(plan.modules) & set(modules))
@@ -43,8 +43,8 @@ def fingerprint_of(
 
 def _told(step: Step) -> tuple[object, ...]:
     node = step.node
-    options = None if node.options is None else node.options.model_dump_json(fallback=str)
-    config = node.module.config.model_dump_json(fallback=str)
+    options = None if node.options is None else config_text(node.options, fallback=str)
+    config = config_text(node.module.config, fallback=str)
     return (
         node.name,
         node.part,

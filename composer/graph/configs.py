@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from composer.language import Tree, key_of_parameter
 from composer.plugin import Config
 from composer.plugin.answers import as_instance
 from composer.plugin.asking import PluginError, ask
+from composer.plugin.declarations import config_of_json
 from composer.problems import ComposerError, Findings, Place, Problem, YamlPath
 
 if TYPE_CHECKING:
@@ -57,8 +57,10 @@ class ConfigReader:
         if config is None:
             try:
                 config = ask(
-                    partial(model.model_validate_json, context={"folders": folders}),
+                    config_of_json,
+                    model,
                     text,
+                    {"folders": folders},
                     what=f"the config model of {title or owner}",
                     accept=as_instance(model, f"a `{model.__name__}`"),
                     passing=(ValidationError,),

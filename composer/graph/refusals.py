@@ -19,7 +19,7 @@ from composer.graph.parameter_blame import Refusal
 from composer.graph.plain_refusals import plain_words
 from composer.language import Tree, key_of_parameter, removal, shown, suggest_key
 from composer.plugin import Config, is_file
-from composer.plugin.declarations.base import REFUSED
+from composer.plugin.declarations.base import REFUSED, config_of_json
 from composer.problems import Findings, Note, Place, Problem, YamlPath
 from composer.types.field_docs import documented, model_at
 
@@ -273,7 +273,7 @@ def _accepts(model: type[Config], data: dict[str, object], location: YamlPath, v
             del at[location[-1]]
         else:
             at[location[-1]] = value
-        model.model_validate_json(json.dumps(changed))
+        config_of_json(model, json.dumps(changed))
     except ValidationError as error:
         return all(fault["loc"][: len(location)] != location for fault in error.errors(include_url=False))
     except (TypeError, ValueError, LookupError):

@@ -17,7 +17,10 @@ _WORDS_OF_1_1 = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
 def yaml_line(value: object) -> str:
-    """Texts in quotes where they need some, maps and lists in their short form, and JSON for all else."""
+    """Texts in quotes where they need some, maps and lists in their short form, and JSON for all else.
+
+    Of a name that is not UTF-8, YAML can hold no other letter than U+FFFD in the place of each foreign byte.
+    """
     if isinstance(value, str):
         return value if _is_plain(value) else _quoted(value)
     if isinstance(value, Mapping):
@@ -44,4 +47,6 @@ def _escaped(letter: str) -> str:
     if letter.isprintable():
         return letter
     code = ord(letter)
+    if 0xD800 <= code < 0xE000:
+        return "\ufffd"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

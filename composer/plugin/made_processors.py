@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from composer.plugin.asking import ask, import_object
 from composer.plugin.contracts import Processor
-from composer.plugin.declarations import Config, Modality
+from composer.plugin.declarations import Config, Modality, config_text
 
 __all__ = ["Processors", "as_processor"]
 
@@ -28,7 +28,7 @@ class Processors:
 
     def of(self, modality: Modality, config: Config) -> Processor:
         """The processor of a modality with a config; raises PluginError where it cannot be made."""
-        key = (modality.id, ask(config.model_dump_json, what=f"the config of {modality.title}"))
+        key = (modality.id, ask(config_text, config, what=f"the config of {modality.title}"))
         if key not in self._made:
             what = f"the processor of {modality.title}"
             builder = import_object(modality.processor, what)

@@ -14,6 +14,7 @@ from composer.graph import Report
 from composer.language import Source
 from composer.plugin import Registry
 from composer.problems import InputError
+from composer.problems.render.machine import json_bytes
 
 __all__ = ["SUFFIX", "Document", "Lock", "LockedWeights", "lock_place", "read_lock", "write_lock"]
 
@@ -85,7 +86,7 @@ def write_lock(lock: Lock, path: Path) -> None:
     data = lock.model_dump(mode="json")
     data["weights"] = [_without_empty(each) for each in data["weights"]]
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    replace_file(path, lambda file: file.write(text.encode()))
+    replace_file(path, lambda file: file.write(json_bytes(text)))
 
 
 def _without_empty(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from composer.language import Source
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.recipes import DataRecipe, Recipe, RecipeReport, TaskRecipe, check_recipe, find_recipe
+from composer.rows.row import is_utf8
 from composer.sources.given import read_given
 from composer.training.rehearsal import collecting
 
@@ -119,6 +120,16 @@ def made_recipe(
         task, _, defaults = _made(report, registry, tasks, data, start)
     path = Path(name)
     document = Path(os.path.relpath(path, folder)).as_posix() if path.is_file() else str(name)
+    for named in (
+        document,
+        *(file for files in data.files.values() for file in files),
+        data.media_root or "",
+    ):
+        if not is_utf8(named):
+            raise InputError(
+                f"a recipe is UTF-8 text, and {named} is not: rename it, or give a path that does not lead through "
+                "the folder that is called so"
+            )
     return recipe_text(document, report.tasks[task], data, defaults, folder, changes)
 
 

@@ -22,6 +22,7 @@ from composer.graph import Checked, CheckedEvaluation, CheckedNode, check
 from composer.language import TaskShape
 from composer.plan import Plan, plan_objective, plan_task
 from composer.plugin import Registry, load_registry
+from composer.plugin.declarations import config_text
 from composer.problems import DocumentError, InputError, Problem
 from composer.problems.suggest import unknown
 from composer.recipes import DataRecipe, Recipe, RecipeReport
@@ -99,14 +100,14 @@ class Prepared:
         """Tells the trained tasks and their modules from others; titles and the options of compiling do not count."""
         shape = self.report.document.shape
         modules = {
-            name: (module.type.id, module.config.model_dump_json())
+            name: (module.type.id, config_text(module.config))
             for name, module in self.report.modules.items()
             if name in self.programs.modules_by_name
         }
         training = {
             name: (
                 module.freeze,
-                {key: each.config.model_dump_json() for key, each in module.adapters.items()},
+                {key: config_text(each.config) for key, each in module.adapters.items()},
                 *((module.average.of, module.average.momentum) if module.average is not None else ()),
             )
             for name, module in self.report.modules.items()
@@ -140,8 +141,8 @@ def _written(task: TaskShape) -> dict[str, Any]:
 
 def _told(node: CheckedNode) -> tuple[object, ...]:
     """What a node inside of a piece is."""
-    options = None if node.options is None else node.options.model_dump_json()
-    config = node.module.config.model_dump_json()
+    options = None if node.options is None else config_text(node.options)
+    config = config_text(node.module.config)
     callee = (node.callee.key, node.part, node.module.type.id, config, node.method, options)
     return node.name, *callee, sorted(node.sources.items())
 

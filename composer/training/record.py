@@ -13,6 +13,7 @@ from pathlib import Path
 from torch import nn
 
 from composer.files import replace_file, sha256_of
+from composer.problems.render.machine import json_bytes
 from composer.training.loop import EpochResult
 from composer.training.places import Places
 from composer.training.preparing import Prepared
@@ -27,7 +28,7 @@ PACKAGES = ("multimodal-composer", "torch", "numpy")
 def write_record(path: Path, record: Mapping[str, object]) -> None:
     """Write the record as JSON, whole or not at all. A number that JSON lacks (NaN, infinity) is null."""
     text = json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    replace_file(path, lambda file: file.write(text.encode()))
+    replace_file(path, lambda file: file.write(json_bytes(text)))
 
 
 def record_of(

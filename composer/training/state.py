@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from composer.files import replace_file
+from composer.plugin.declarations import config_text
 from composer.problems import InputError
 from composer.problems.first_line import first_line
 from composer.training.course import Course
@@ -105,7 +106,7 @@ class RunState:
 def identity_of(state: RunState, *, free: Collection[str] = FREE_TO_CHANGE) -> dict[str, Any]:
     """What tells a run from others, as plain values; the keys of a recipe that are `free` are no part of it."""
     return {
-        "recipe": state.course.recipe.model_dump_json(by_alias=True, exclude=set(free)),
+        "recipe": config_text(state.course.recipe, by_alias=True, exclude=set(free)),
         "document": state.document,
         "files": state.files,
         "batches": state.batches,

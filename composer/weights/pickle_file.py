@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from composer.files import utf8_name
 from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
 from composer.weights.roots import Roots, find_tensors
@@ -90,7 +91,8 @@ def _load(path: Path, *, mapped: bool) -> Any:
             warnings.simplefilter(
                 "ignore"
             )  # of sorts of tensors that are no weights, which is told where one is taken
-            return torch.load(path, weights_only=True, mmap=mapped, map_location="cpu")
+            with utf8_name(path) as name:
+                return torch.load(name, weights_only=True, mmap=mapped, map_location="cpu")
     except pickle.UnpicklingError as error:
         forbidden = _forbidden(path, str(error), zipped=mapped)
         if not forbidden:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from composer.files import utf8_name
 from composer.sources.safetensors_header import LENGTH_BYTES, METADATA_KEY, looks_like_safetensors
 from composer.sources.weights_error import unreadable
 from composer.weights.contents import Contents
@@ -20,7 +21,8 @@ def read_safetensors(path: Path) -> Contents:
     from safetensors import SafetensorError, safe_open
 
     try:
-        handle: Any = safe_open(path, framework="pt", device="cpu")
+        with utf8_name(path) as name:
+            handle: Any = safe_open(name, framework="pt", device="cpu")
         metadata = handle.metadata() or {}
         readers = {key: partial(handle.get_tensor, key) for key in handle.keys()}  # noqa: SIM118 (not a mapping)
     except OSError as error:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from composer.files import replace_file
 from composer.problems import InputError
+from composer.problems.render.machine import json_bytes
 from composer.sources.weights_error import WeightsError
 from composer.weights.safetensors_file import METADATA_KEY
 from composer.weights.slots import find_slots
@@ -45,7 +46,8 @@ def save_weights(
         raise WeightsError(f"cannot save {target}: {empty[0]} has no values (it stands on the meta device)")
     # Transposed and expanded weights are written as they read, from any device; tied ones were told apart above.
     tensors = {name: tensors[name].cpu().contiguous() for name in sorted(tensors)}
-    own = {METADATA_KEY: json.dumps(dict(metadata), sort_keys=True, ensure_ascii=False)} if metadata else None
+    told = json_bytes(json.dumps(dict(metadata or {}), sort_keys=True, ensure_ascii=False)).decode()
+    own = {METADATA_KEY: told} if metadata else None
     save_tensors(tensors, target, own)
 
 

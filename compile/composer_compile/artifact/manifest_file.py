@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from composer.problems.render.machine import json_bytes
 from composer_compile.artifact.manifest import FORMAT, VERSION, Manifest
 from composer_compile.artifact.manifest_faults import manifest_faults
 from composer_compile.errors import ArtifactError
@@ -71,4 +72,4 @@ def _digest(data: dict[str, Any]) -> str:
 
 
 def _dumped(data: dict[str, Any]) -> bytes:
-    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+    return json_bytes(json.dumps(data, indent=1, ensure_ascii=False) + "\n")

@@ -18,6 +18,7 @@ from composer.execution.task_reader import TaskReader
 from composer.plan import pieces_inside
 from composer.plugin import Registry, load_registry
 from composer.plugin.asking import PluginError, import_object
+from composer.plugin.declarations import config_of_json
 from composer.problems import InputError
 from composer.problems.suggest import unknown
 from composer.types import parse_port_type
@@ -194,7 +195,7 @@ class Artifact:
         for name, each in entry.metrics.items():
             metric = self._registry.metrics.get(each.uses)
             if metric is not None:
-                config = metric.config.model_validate_json(json.dumps(each.config))
+                config = config_of_json(metric.config, json.dumps(each.config))
                 metrics[name] = CheckedMetric(name, metric, config)
         return CheckedEvaluation(tuple(entry.outputs), entry.reference, metrics, tuple(entry.classes))
 

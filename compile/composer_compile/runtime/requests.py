@@ -16,6 +16,7 @@ from composer.execution.inputs import to_tensors
 from composer.execution.processors import Processors
 from composer.plugin import Config, Modality, ModuleType, Processor, Registry, SearchPolicy
 from composer.plugin.asking import ask
+from composer.plugin.declarations import config_of_json
 from composer.problems import InputError
 from composer.problems.first_line import refusal
 from composer.types import Kind, Several, parse_form, parse_port_type
@@ -53,7 +54,7 @@ def config_of(
     Raises:
         ArtifactError: the installed plugin does not take it. PluginError: the config's own code fails.
     """
-    read = partial(declared.config.model_validate_json, json.dumps(fields))
+    read = partial(config_of_json, declared.config, json.dumps(fields))
     try:
         return ask(read, what=f"the config of {declared.title}", passing=(ValueError,))
     except ValueError as error:

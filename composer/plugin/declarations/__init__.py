@@ -4,7 +4,14 @@ An implementation is written `"package.module:Name"` and imported when a task th
 """
 
 from composer.plugin.declarations.backend import Backend
-from composer.plugin.declarations.base import Config, Declaration, NoConfig, refuse_all
+from composer.plugin.declarations.base import (
+    Config,
+    Declaration,
+    NoConfig,
+    config_of_json,
+    config_text,
+    refuse_all,
+)
 from composer.plugin.declarations.dataset import Dataset, Metric
 from composer.plugin.declarations.document import Document
 from composer.plugin.declarations.layout import Layout, Rule
@@ -42,5 +49,7 @@ __all__ = [
     "TextRules",
     "Vocabulary",
     "Words",
+    "config_of_json",
+    "config_text",
     "refuse_all",
 ]

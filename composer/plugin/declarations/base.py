@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["REFUSED", "Config", "Declaration", "NoConfig", "OfConfig", "refuse_all"]
+__all__ = [
+    "REFUSED",
+    "Config",
+    "Declaration",
+    "NoConfig",
+    "OfConfig",
+    "config_of_json",
+    "config_text",
+    "refuse_all",
+]
 
 _T = TypeVar("_T")
+OfModel = TypeVar("OfModel", bound="Config")
 OfConfig = Callable[[Any], _T]
 """A plugin's function of the config that its own config model made; each names that model."""
 
@@ -44,6 +55,32 @@ class Config(BaseModel):
 
 class NoConfig(Config):
     """The config of what takes no `with`."""
+
+
+def config_of_json(model: type[OfModel], text: str, context: Mapping[str, Any] | None = None) -> OfModel:
+    """A config from JSON, whose lists, texts and numbers are those of a document. Raises pydantic's ValidationError."""
+    given = None if context is None else dict(context)
+    try:
+        return model.model_validate_json(text, context=given)
+    except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] != "json_invalid":
+            raise
+        # pydantic reads UTF-8, and the bytes of a folder's name need not be that; strict, it would want tuples here.
+        return model.model_validate(json.loads(text), strict=False, context=given)
+
+
+def config_text(config: BaseModel, **options: Any) -> str:
+    """A config as JSON, equal for equal ones: what keys and digests are made of. `options` are those of pydantic.
+
+    Raises pydantic's PydanticSerializationError for what JSON cannot hold, where no `fallback` turns it into another.
+    """
+    from pydantic_core import PydanticSerializationError
+
+    try:
+        return config.model_dump_json(**options)
+    except PydanticSerializationError:
+        # pydantic writes UTF-8, and the bytes of a folder's name need not be that; JSON has escapes for them.
+        return json.dumps(config.model_dump(mode="json", **options))
 
 
 REFUSED = "refused"

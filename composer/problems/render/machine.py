@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 
-__all__ = ["json_text"]
+__all__ = ["json_bytes", "json_text"]
 
 
 def json_text(value: object, *, indent: int | None = 2) -> str:
@@ -19,6 +19,11 @@ def json_text(value: object, *, indent: int | None = 2) -> str:
         return json.dumps(value, indent=indent, allow_nan=False)
     except ValueError:
         return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def json_bytes(text: str) -> bytes:
+    """JSON that holds its letters as they are, as UTF-8; bytes of a file name that are not UTF-8 become escapes."""
+    return text.encode(errors="backslashreplace")
 
 
 def _finite(value: object) -> object:

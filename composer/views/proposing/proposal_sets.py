@@ -9,6 +9,7 @@ from itertools import islice
 from composer.graph import Report, check
 from composer.language import Source
 from composer.plugin import Registry
+from composer.plugin.declarations import config_text
 from composer.views.proposing.flow_document import FlowDocument
 from composer.views.proposing.flow_objectives import ObjectiveFinder
 from composer.views.proposing.flow_sizes import FlowSizes
@@ -127,7 +128,7 @@ class ProposalSets:
 
         total = 0
         for module in report.raise_for_errors().modules.values():
-            key = (module.type.id, module.config.model_dump_json())
+            key = (module.type.id, config_text(module.config))
             if key not in self._sizes:
                 self._sizes[key] = parameters_of(module)
             total += self._sizes[key]
