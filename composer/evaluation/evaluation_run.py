@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,13 +76,7 @@ def evaluate_rows(
         InputError: rows, columns or options that do not do, an output that is not finite, and where no row is left to
             be scored. PluginError: a metric that fails.
     """
-    with ExitStack() as stack:
-        kept = (
-            tempfile.TemporaryDirectory(prefix="evaluate-")
-            if out is None
-            else _kept(Path(out), how.overwrite)
-        )
-        folder = Path(stack.enter_context(kept))
+    with _kept(out, how.overwrite) as folder:
         began = time.monotonic()
         column = _column(evaluation.reference, how.columns)
         summary = _answered(model, task, rows, evaluation, folder, column, how, watching)
@@ -127,8 +121,13 @@ def _reranked(
 
 
 @contextmanager
-def _kept(folder: Path, overwrite: bool) -> Iterator[Path]:
-    """The folder of an evaluation; one that was made for nothing, as no row could be asked, is removed."""
+def _kept(out: str | Path | None, overwrite: bool) -> Iterator[Path]:
+    """The folder of an evaluation, or a temporary one; what was made for nothing, as no row could be asked, is removed."""
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="evaluate-") as temporary:
+            yield Path(temporary)
+        return
+    folder = Path(out)
     new = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
     try:
         yield _made(folder, overwrite=overwrite)

@@ -45,7 +45,7 @@ class FileTokenizer:
     ) -> None:
         try:
             found = read_tokenizer_file(path)
-            self._pipeline = bare(Pipeline.from_buffer(path.read_bytes()))  # it opens names in UTF-8 alone
+            self._pipeline = bare(Pipeline.from_str(path.read_text("utf-8")))  # it opens names in UTF-8 alone
         except ValueError as error:
             raise InputError(str(error)) from error
         except Exception as error:  # the library raises bare exceptions for what it does not know

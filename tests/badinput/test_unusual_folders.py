@@ -14,7 +14,7 @@ NOT_UTF8 = os.fsdecode(b"m\xfchle")
 NAMES = {"not UTF-8": NOT_UTF8, "all else": "a b'c\"d\n-$e*[f]ü"}
 
 
-@pytest.fixture(params=NAMES.values(), ids=NAMES)
+@pytest.fixture(params=list(NAMES.values()), ids=list(NAMES))
 def folder(request: pytest.FixtureRequest, tmp_path: Path, tiny) -> Path:
     """It holds the tiny model, which names its vocabulary by a relative path, and rows about a clip."""
     found = tmp_path / request.param
