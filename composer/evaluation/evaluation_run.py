@@ -122,7 +122,7 @@ def _reranked(
 
 @contextmanager
 def _kept(out: str | Path | None, overwrite: bool) -> Iterator[Path]:
-    """The folder of an evaluation, or a temporary one. One that was made for nothing, as no row was asked, is removed."""
+    """The folder of an evaluation, or a temporary one; where no row was asked, a new folder is removed again."""
     if out is None:
         with tempfile.TemporaryDirectory(prefix="evaluate-") as temporary:
             yield Path(temporary)
