@@ -13,6 +13,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from composer.media.for_libav import OF_TEXTS, for_libav
 from composer.media.structure import check_whole, examine
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
@@ -70,7 +71,7 @@ def _opened(source: MediaSource) -> Iterator[InputContainer]:
     safe = {"protocol_whitelist": "", "format_whitelist": FORMATS}
     with source.open() as stream:
         try:
-            with av.open(stream, container_options=safe) as container:
+            with av.open(for_libav(stream), container_options=safe, **OF_TEXTS) as container:
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
         except (av.FFmpegError, ValueError) as error:

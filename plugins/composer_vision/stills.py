@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from composer.media.for_libav import OF_TEXTS, for_libav
 from composer.media.structure import whole_pictures
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
@@ -45,7 +46,9 @@ def is_still(stream: BinaryIO) -> bool:
 
 def _is_one_jpeg(stream: BinaryIO) -> bool:
     try:
-        with av.open(stream, container_options={"protocol_whitelist": ""}) as container:
+        with av.open(
+            for_libav(stream), container_options={"protocol_whitelist": ""}, **OF_TEXTS
+        ) as container:
             return container.format.name != "mjpeg"
     except av.FFmpegError:  # what libav does not take for a row may be a damaged one
         return whole_pictures(stream) < ROW

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from composer.media.for_libav import OF_TEXTS, for_libav
 from composer.media.structure import Verdict, check_whole
 from composer.problems import InputError
 from composer.problems.media_source import MediaSource
@@ -103,7 +104,9 @@ def opened(source: MediaSource, verdict: Verdict, **options: str) -> Iterator[In
         try:
             given = safe | options
             for_all = given if DECODERS_TAKE_OPTIONS else {}
-            with av.open(stream, options=for_all, container_options=given) as container:
+            with av.open(
+                for_libav(stream), options=for_all, container_options=given, **OF_TEXTS
+            ) as container:
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
         except (av.FFmpegError, ValueError, OSError) as error:  # libav may seek to where no file is
@@ -213,7 +216,10 @@ def _check_duration(
 
     A header that claims absurdly much decides nothing, nor does one beside a structure that is whole.
     """
-    declared = (container.duration or 0) / 1_000_000 + (container.start_time or 0) / 1_000_000
+    start = (
+        0 if container.format.name == "nut" else container.start_time or 0
+    )  # NUT counts from zero to the end
+    declared = ((container.duration or 0) + start) / 1_000_000
     times, base = _rising(packets.times), packets.stream.time_base
     if verdict is not Verdict.UNKNOWN or not times or not base or declared > 1000 * end:
         return

@@ -16,7 +16,12 @@ PUBLIC = {
     *("composer.problems.endings", "composer.problems.media_source"),
     *("composer.plugin.csv_records", "composer.plugin.masks", "composer.plugin.search_loop"),
     *("composer.plugin.standing_in", "composer.plugin.templates"),
-    *("composer.media.decoders", "composer.media.structure", "composer.types.class_numbers"),
+    *(
+        "composer.media.decoders",
+        "composer.media.for_libav",
+        "composer.media.structure",
+        "composer.types.class_numbers",
+    ),
 }
 """What a plugin may import. Anything else below is private to the core."""
 

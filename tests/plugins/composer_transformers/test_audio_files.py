@@ -169,3 +169,21 @@ def test_what_is_shorter_than_a_frame_is_told() -> None:
     processor = AudioProcessor(AudioConfig(features="fbank", bins=8, frames=20))
     with pytest.raises(InputError, match=r"has 100 samples at 16,000 per second, and one frame .* takes 400"):
         processor.encode([np.zeros(100, np.float32)])
+
+
+@pytest.mark.parametrize("form", ["wav", "mp3"])
+def test_titles_may_be_in_other_letters_than_utf8(form: str) -> None:
+    """Recorders and old players write them in the letters of their country."""
+    content = (
+        wav(tone(0.3, 16_000), 16_000) if form == "wav" else encoded(tone(0.3, 16_000), 16_000, "mp3", "mp3")
+    )
+    title = "Müsli\0".encode("latin-1")
+    if form == "wav":
+        notes = b"INFOINAM" + len(title).to_bytes(4, "little") + title
+        named = content + b"LIST" + len(notes).to_bytes(4, "little") + notes
+        named = named[:4] + (len(named) - 8).to_bytes(4, "little") + named[8:]
+    else:
+        named = content + b"TAG" + title.ljust(124, b"\0") + b"\0"
+    assert heard(named)[:4_800] == pytest.approx(
+        heard(content)[:4_800]
+    )  # behind notes, libav cuts no padding off

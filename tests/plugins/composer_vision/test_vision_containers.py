@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from clips import CONTAINERS, grey, levels, noise, write_clip
+from clips import CONTAINERS, add_video, grey, levels, noise, write_clip
 from composer_vision.clips import _Clip
 from composer_vision.surveying import survey
 
@@ -146,3 +146,50 @@ def test_a_rate_that_cannot_be_true_is_measured(
         assert re.search("frame rate|cannot be decoded", str(error))  # noqa: PT017
     else:
         assert frames.shape == (1, 3, 8, 8, 3)
+
+
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mkv", "clip.mp4", "clip.nut", "clip.wmv"])
+def test_titles_may_be_in_other_letters_than_utf8(processor: Any, tmp_path: Path, name: str) -> None:
+    """Recorders of old write them in the letters of their country."""
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Ein Muesli"
+        stream = add_video(container, CONTAINERS[name])
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index, picture in enumerate(noise(4)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    content = path.read_bytes()
+    expected = processor("video", frames=4, size=8).encode([content])["frames"]
+    for written, foreign in (("Muesli", b"M\xfcsli "), ("Muesli", b"\xff\xfe\x80\xc3\xbc\xe3")):
+        changed = content
+        for encoding in ("ascii", "utf-16-le"):
+            old = written.encode(encoding)
+            changed = changed.replace(old, foreign if len(old) == 6 else old)
+        found = processor("video", frames=4, size=8).encode([changed])["frames"]
+        assert (found == expected).all()
+
+
+@pytest.mark.parametrize("name", ["clip.nut", "clip.mkv", "clip.ts", "clip.mp4"])
+def test_a_clip_that_begins_late_is_whole(processor: Any, tmp_path: Path, name: str) -> None:
+    path = write_clip(tmp_path / name, noise(8), times=range(100, 108))
+    assert processor("video", frames=8, size=8).encode([path])["frames"].std() > 10
+    if name != "clip.ts":  # its cut is seen by its packets
+        content = path.read_bytes()
+        with pytest.raises(InputError, match=r"damaged|cut short"):
+            processor("video", frames=8, size=8).encode([content[: len(content) // 2]])
+
+
+def test_what_leads_before_the_file_prints_nothing(
+    processor: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of this clip says that it is longer than any file may be."""
+    monkeypatch.setenv("COMPOSER_MEDIA", "inline")
+    content = bytearray(write_clip(tmp_path / "clip.wmv", noise(8)).read_bytes())
+    content[194:202] = bytes(7) + b"L"
+    (tmp_path / "clip.wmv").write_bytes(content)
+    with pytest.raises(InputError):
+        processor("video", frames=4, size=8).encode([tmp_path / "clip.wmv"])
+    assert capfd.readouterr().err == ""
