@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.container import InputContainer
 from numpy.typing import NDArray
 
@@ -22,7 +23,10 @@ __all__ = ["read_samples"]
 
 Floats = NDArray[np.float32]
 
-FORMATS = "wav,w64,aiff,au,caf,flac,mp3,ogg,aac,ac3,eac3,amr,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegts,asf"
+FORMATS = (
+    "wav,w64,aiff,au,caf,flac,mp3,ogg,aac,ac3,eac3,amr,wv,tta,"
+    "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegts,asf,flv,live_flv"
+)
 """What is opened: files that hold sound themselves, and no play lists of others."""
 COUNTED = ("flac", "mov", "ogg")
 """Formats that count their samples, as libav tells them; of others it tells what is there, or a guess."""
@@ -46,6 +50,7 @@ def read_samples(source: MediaSource, *, rate: int, most: int) -> Floats:
         if stream.codec_context is None:  # seen in PyAV 15 to 18, whose types say otherwise
             raise ValueError("no decoder for it is known")
         stream.codec_context.options = {"err_detect": STRICT}
+        _without_places(stream.codec_context)
         # One channel after the other in one plane: PyAV 18 reads beyond the last of eight.
         resampler = av.AudioResampler(format="flt", rate=rate)
         parts: list[Floats] = []
@@ -81,6 +86,16 @@ def _opened(source: MediaSource) -> Iterator[InputContainer]:
                 f"{source.name} cannot be decoded as sound ({reason}): it is not a recording, is damaged or "
                 "cut short, or uses an unknown codec; export it as WAV or FLAC"
             ) from error
+
+
+def _without_places(context: AudioCodecContext) -> None:
+    """Forget where the channels of an unusual order stand, as AIFF, CAF and MOV name them: their mean is the same.
+
+    PyAV 18 frees such an order with every frame, though it is the decoder's.
+    """
+    layout = context.layout  # its end frees the order that is put away below
+    if "(" in layout.name:
+        context.layout = f"{layout.nb_channels} channels"
 
 
 def _frames(container: InputContainer) -> Iterator[av.AudioFrame | None]:

@@ -63,6 +63,23 @@ def test_several_channels_become_their_mean(channels: int) -> None:
     assert heard(wav(samples, 16_000)) == pytest.approx(samples.mean(axis=1) / 32_768, abs=1e-5)
 
 
+@pytest.mark.parametrize("container", ["aiff", "caf", "mov"])
+@pytest.mark.parametrize("layout", ["7.1", "octagonal"])
+def test_channels_of_an_unusual_order_become_their_mean(container: str, layout: str) -> None:
+    """Such a file names the place of each channel."""
+    channels = av.AudioLayout(layout).nb_channels
+    samples = tone(0.3, 16_000, channels=channels)
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as target:
+        stream: Any = target.add_stream("pcm_s16be", rate=16_000)
+        stream.layout = layout
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
+        frame.sample_rate, frame.pts = 16_000, 0
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            target.mux(packet)
+    assert heard(file.getvalue()) == pytest.approx(samples.mean(axis=1) / 32_768, abs=1e-5)
+
+
 @pytest.mark.parametrize("rate", [8_000, 22_050, 48_000, 192_000])
 def test_another_rate_is_resampled(rate: int) -> None:
     found = heard(wav(tone(0.5, rate), rate))
@@ -73,7 +90,11 @@ def test_another_rate_is_resampled(rate: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("container", "codec"), [("flac", "flac"), ("matroska", "flac"), ("ogg", "flac"), ("mp4", "aac")]
+    ("container", "codec"),
+    [
+        *(("flac", "flac"), ("matroska", "flac"), ("ogg", "flac"), ("mp4", "aac")),
+        *(("flv", "aac"), ("wv", "wavpack"), ("tta", "tta")),
+    ],
 )
 def test_other_containers_are_heard(container: str, codec: str) -> None:
     samples = tone(0.5, 16_000)
