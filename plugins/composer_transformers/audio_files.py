@@ -51,15 +51,12 @@ def read_samples(source: MediaSource, *, rate: int, most: int) -> Floats:
             raise ValueError("no decoder for it is known")
         stream.codec_context.options = {"err_detect": STRICT}
         _without_places(stream.codec_context)
-        # One channel after the other in one plane: PyAV 18 reads beyond the last of eight.
-        resampler = av.AudioResampler(format="flt", rate=rate)
         parts: list[Floats] = []
         heard = 0
-        for frame in _frames(container):
-            for part in resampler.resample(frame):
-                each = part.to_ndarray().reshape(-1, part.layout.nb_channels)
-                parts.append(each.mean(axis=1, dtype=np.float32))
-                heard += len(parts[-1])
+        for part in _resampled(container.decode(audio=0), rate):
+            each = part.to_ndarray().reshape(-1, part.layout.nb_channels)
+            parts.append(each.mean(axis=1, dtype=np.float32))
+            heard += len(parts[-1])
             if heard > most:
                 return np.concatenate(parts)[: most + 1]
         _check_length(source, container, heard / rate)
@@ -98,18 +95,32 @@ def _without_places(context: AudioCodecContext) -> None:
         context.layout = f"{layout.nb_channels} channels"
 
 
-def _frames(container: InputContainer) -> Iterator[av.AudioFrame | None]:
-    """Its frames, and None at the end, with which a resampler gives what it holds back."""
-    yield from container.decode(audio=0)
-    yield None
+def _resampled(frames: Iterator[av.AudioFrame], rate: int) -> Iterator[av.AudioFrame]:
+    """Frames at the rate; a broadcast may change its own, and its channels, on the way."""
+    before, resampler = None, None
+    for frame in frames:
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is not None and kind != before:
+            yield from resampler.resample(None)  # what it holds back
+            resampler = None
+        if resampler is None:
+            # One channel after the other in one plane: PyAV 18 reads beyond the last of eight.
+            before, resampler = kind, av.AudioResampler(format="flt", rate=rate)
+        yield from resampler.resample(frame)
+    if resampler is not None:
+        yield from resampler.resample(None)
 
 
 def _check_length(source: MediaSource, container: InputContainer, heard_s: float) -> None:
     """Raise InputError where the container counts more samples than there are."""
     stream = container.streams.audio[0]
-    if container.format.name.partition(",")[0] not in COUNTED or stream.duration is None:
+    form = container.format.name.partition(",")[0]
+    if form == "flv" and container.duration:
+        said_s = container.duration / 1_000_000
+    elif form in COUNTED and stream.duration is not None:
+        said_s = float(stream.duration * (stream.time_base or 0))
+    else:
         return
-    said_s = float(stream.duration * (stream.time_base or 0))
     if heard_s < said_s - MISSING_S:
         raise InputError(
             f"{source.name} is cut short or damaged: it says that it lasts {said_s:.1f} s, and {heard_s:.1f} s are "

@@ -28,6 +28,9 @@ DECODER = MediaDecoder(
 )
 LOUDEST = 4.0
 """Resampling takes sound a little beyond 1; samples that were never scaled are far beyond."""
+LOUDEST_OF_FILES = 32.0
+"""Recorders of fractions write what is louder than they expected; quiet sound that was never scaled is beyond that."""
+SCALE = "divide them by the largest that their format has (32768 for 16 bits)"
 
 
 class AudioProcessor:
@@ -56,7 +59,13 @@ class AudioProcessor:
             if isinstance(answer, InputError):
                 return [*found, answer]
             try:
-                found.append(self._heard(source.name, np.frombuffer(answer.content, np.float32)))
+                samples = np.frombuffer(answer.content, np.float32)
+                if (loudest := _loudest(samples)) > LOUDEST_OF_FILES:
+                    raise InputError(
+                        f"{source.name} holds samples up to {loudest:g}, and a recording's lie between -1 and 1: "
+                        f"{SCALE} and write it again"
+                    )
+                found.append(self._heard(source.name, samples))
             except InputError as error:
                 return [*found, error]
         return found
@@ -112,12 +121,16 @@ def _samples(value: Any) -> Floats:
             f"a recording given as array has one channel, [samples], not the shape {list(samples.shape)}: take the "
             "mean of its channels"
         )
-    if samples.dtype.kind in "iu" or np.abs(samples[np.isfinite(samples)]).max(initial=0) > LOUDEST:
+    if samples.dtype.kind in "iu" or _loudest(samples) > LOUDEST:
         raise InputError(
-            f"the samples of a recording lie between -1 and 1, and {np.nanmax(np.abs(samples)):g} was given: "
-            "divide them by the largest that their format has (32768 for 16 bits)"
+            f"the samples of a recording lie between -1 and 1, and {np.nanmax(np.abs(samples)):g} was given: {SCALE}"
         )
     return samples.astype(np.float32)
+
+
+def _loudest(samples: NDArray[Any]) -> float:
+    """Of those that are numbers."""
+    return float(np.abs(samples[np.isfinite(samples)]).max(initial=0))
 
 
 def _together(found: Sequence[Floats]) -> States:

@@ -37,8 +37,8 @@ def encoded(samples: NDArray[np.int16], rate: int, container: str, codec: str) -
     file = io.BytesIO()
     with av.open(file, "w", format=container) as target:
         stream: Any = target.add_stream(codec, rate=rate)
-        stream.layout = "mono"
-        frame = av.AudioFrame.from_ndarray(samples.T.copy(), format="s16", layout="mono")
+        stream.layout = layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
         frame.sample_rate, frame.pts = rate, 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             target.mux(packet)
@@ -119,11 +119,58 @@ def test_other_samples_are_heard(codec: str) -> None:
     assert heard(file.getvalue()) == pytest.approx(samples[:, 0] / 32_768, abs=0.03)
 
 
+@pytest.mark.parametrize(("scale", "refused"), [(1.0, False), (8.0, False), (32_768.0, True)])
+def test_fractions_that_were_never_scaled_are_refused(scale: float, refused: bool) -> None:
+    """As programs write them that make fractions of 16 bits without dividing; a loud take stays as it is."""
+    samples = (tone(0.3, 16_000)[:, 0] / 32_768 * scale).astype(np.float32)
+    file = io.BytesIO()
+    with av.open(file, "w", format="wav") as target:
+        stream: Any = target.add_stream("pcm_f32le", rate=16_000)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
+        frame.sample_rate, frame.pts = 16_000, 0
+        target.mux([*stream.encode(frame), *stream.encode(None)])
+    if refused:
+        with pytest.raises(
+            InputError, match=r"holds samples up to 2\d{4}, and a recording's lie between -1 and 1"
+        ):
+            heard(file.getvalue())
+    else:
+        assert heard(file.getvalue()) == pytest.approx(samples, abs=1e-6)
+
+
 def test_a_header_that_does_not_know_the_length_is_no_fault() -> None:
     """As a synthesiser writes into a pipe."""
     content = bytearray(wav(tone(0.3, 16_000), 16_000))
     content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
     assert len(heard(bytes(content))) == 4_800
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "second"),
+    [
+        ("adts", "aac", (48_000, 1)),
+        ("ac3", "ac3", (48_000, 6)),
+        ("ac3", "ac3", (32_000, 2)),
+    ],
+)
+def test_sound_that_changes_on_the_way_is_heard_to_its_end(
+    container: str, codec: str, second: tuple[int, int]
+) -> None:
+    """As broadcasts do between a film and what interrupts it, and files that were put one behind the other."""
+    rate, channels = second
+    parts = [
+        encoded(tone(1.0, 48_000, 2), 48_000, container, codec),
+        encoded(tone(1.0, rate, channels, pitch=880), rate, container, codec),
+    ]
+    apart = [heard(part) for part in parts]
+    together = heard(b"".join(parts))
+    assert len(together) == pytest.approx(sum(map(len, apart)), abs=3_000)
+    pitches = [
+        np.abs(np.fft.rfft(half, 16_000)).argmax()
+        for half in (together[2_000:14_000], together[-14_000:-2_000])
+    ]
+    assert pitches == pytest.approx([440, 880], abs=3)
 
 
 SOUND = wav(tone(1.0, 16_000), 16_000)

@@ -67,6 +67,7 @@ CONTAINERS = {
     "au": ("au", "pcm_s16be", {}),
     "caf": ("caf", "pcm_s16le", {}),
     "avi": ("avi", "libmp3lame", {}),
+    "flv": ("flv", "libmp3lame", {}),
     "mpegts": ("mpegts", "aac", {}),
     "mpeg": ("mpeg", "mp2", {}),
     "ac3": ("ac3", "ac3", {}),
@@ -95,6 +96,16 @@ def test_an_mp3_that_ends_between_two_frames_lacks_what_its_first_one_counts() -
     starts = [place for place in range(len(MP3)) if MP3[place : place + 2] == MP3[-FRAME : -FRAME + 2]]
     with pytest.raises(InputError, match="is cut short"):
         heard(MP3[: starts[len(starts) // 2]])
+
+
+def test_an_flv_that_ends_between_two_tags_lacks_what_its_header_tells() -> None:
+    content = encoded("flv", "libmp3lame")
+    place, ends = 13, []
+    while place < len(content):
+        place += 11 + int.from_bytes(content[place + 1 : place + 4], "big") + 4
+        ends.append(place)
+    with pytest.raises(InputError, match="is cut short"):
+        heard(content[: ends[len(ends) // 2]])
 
 
 def test_an_ogg_that_ends_between_two_pages_lacks_its_last() -> None:
