@@ -209,7 +209,8 @@ def _check(args: argparse.Namespace, out: str | Path) -> int:
             say(note)
     for task, data in prepared.data.items():
         say(f"{task}: {len(data.drawn(0)):,} samples, {data.batches(0):,} batches an epoch")
-    say(f"{prepared.report.name}: {prepared.recipe.epochs} epochs can begin")
+    epochs = prepared.recipe.epochs
+    say(f"{prepared.report.name}: {epochs} {'epoch' if epochs == 1 else 'epochs'} can begin")
     return 0
 
 

@@ -1,7 +1,8 @@
 """Run experiments and write docs/results.md: `python make.py [NAME ...]`; without names only the page is written.
 
-`--trained` scores weights that a run left before. What an experiment gave is kept in `NAME.json` beside this file, and
-the page tells those that are whole; runs of several seeds that are there already are not done again.
+`--trained` scores weights that a run left before; `--jobs` makes so many runs of several seeds at a time. What an
+experiment gave is kept in `NAME.json` beside this file, and the page tells those that are whole; runs of several seeds
+that are there already are not done again.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import re
 import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from fnmatch import fnmatch
 from math import prod
+from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +32,9 @@ PAGE = HERE.parents[1] / "docs" / "results.md"
 INTRODUCTION = """\
 # It learns
 
-Small experiments on real data, each by the commands that stand there, on one core. Nothing was chosen by a test split.
-`examples/results` holds the documents; `prepare.py` makes their data of what packages hold or draws them, and `make.py`
-runs them and writes this page. Intervals hold 95 %.
+Small experiments on real data, each by the commands that stand there, one core for each run. Nothing was chosen by a
+test split. `examples/results` holds the documents; `prepare.py` makes their data of what packages hold or draws them,
+and `make.py` runs them and writes this page. Intervals hold 95 %.
 """
 
 
@@ -59,15 +63,21 @@ def run(experiment: Experiment, *, trained: bool) -> dict[str, Any]:
     }
 
 
-def run_family(family: Family) -> None:
-    """Do the runs that are not there, seed by seed, and keep what each gave."""
+def run_family(family: Family, jobs: int) -> None:
+    """Do the runs that are not there, seed by seed and so many `jobs` at a time, and keep what each gave."""
     file = HERE / f"{family.name}.json"
     kept = _read(file) if file.is_file() else {arm.label: [] for arm in family.arms}
-    for seed in family.seeds:
-        for arm in family.arms:
-            if seed not in [each["seed"] for each in kept.setdefault(arm.label, [])]:
-                kept[arm.label].append(run_arm(family, arm, seed))
-                _write(file, kept)
+    missing = [
+        (arm, seed)
+        for seed in family.seeds
+        for arm in family.arms
+        if seed not in [each["seed"] for each in kept.setdefault(arm.label, [])]
+    ]
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        made = {pool.submit(run_arm, family, arm, seed): arm.label for arm, seed in missing}
+        for done in as_completed(made):
+            kept[made[done]] = sorted([*kept[made[done]], done.result()], key=itemgetter("seed"))
+            _write(file, kept)
 
 
 def run_arm(
@@ -225,12 +235,15 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--trained", action="store_true", help="score weights that a run left before")
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="runs of several seeds at a time; 2 when left out"
+    )
     given = parser.parse_args()
     experiments = {each.name: each for each in EXPERIMENTS}
     families = {each.name: each for each in FAMILIES}
     for name in given.names:
         if name in families:
-            run_family(families[name])
+            run_family(families[name], given.jobs)
         else:
             _write(HERE / f"{name}.json", run(experiments[name], trained=given.trained))
     files = {name: HERE / f"{name}.json" for name in (*experiments, *families)}

@@ -38,7 +38,7 @@ DINO = {
     "patch_size": 14,
 }
 """A tiny vision transformer in place of the one of the gallery."""
-SAME = {"mplug2-base", "mplug2-tasks", "small-apart", "small-single", "pretrain", "seek", "boxes"}
+SAME = {"mplug2-base", "mplug2-tasks", "small-apart", "small-single", "pretrain", "seek", "boxes", "joint"}
 """Those with further tasks over modules that another document has too."""
 WHOLE = {"conse", "similar-sentences", "movies", "photo", "photo-classes"}
 """Those with networks at full size."""

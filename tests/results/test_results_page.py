@@ -37,7 +37,7 @@ def test_every_experiment_is_above_its_baselines(make: ModuleType) -> None:
         assert {*it["scores"]} >= {metric, *more}
 
 
-@pytest.mark.parametrize("name", ["sharing", "objectives"])
+@pytest.mark.parametrize("name", ["joint", "sharing", "objectives"])
 def test_the_page_tells_a_family_when_every_arm_has_every_seed(name: str, make: ModuleType) -> None:
     (family,) = (each for each in make.FAMILIES if each.name == name)
     run = {"scores": dict.fromkeys(family.scores, 0.5), "parameters": 1000, "cpu": 30.0}
