@@ -39,7 +39,10 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object], *, several: bo
         InputError: the file cannot be written. What stood at `path` is unchanged.
     """
     hold_file(path)
-    target = path.resolve()
+    try:
+        target = path.resolve()
+    except RuntimeError:  # before Python 3.13
+        raise InputError(f"{path} cannot be written: {os.strerror(errno.ELOOP)}") from None
     partial = target.with_name(f".{target.name}.{os.getpid()}.part" if several else f".{target.name}.part")
     try:
         mode = _mode_of(target)

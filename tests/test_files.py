@@ -33,6 +33,14 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert target.read_text() == "new"
 
 
+def test_links_in_a_circle_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to(tmp_path / "b.yaml")
+    (tmp_path / "b.yaml").symlink_to(tmp_path / "a.yaml")
+    with pytest.raises(InputError, match=r"a\.yaml cannot be written: Too many levels of symbolic links"):
+        replace_file(tmp_path / "a.yaml", lambda file: file.write(b"new"))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.yaml", "b.yaml"]
+
+
 def test_a_failure_while_writing_leaves_the_old_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("old")

@@ -237,7 +237,15 @@ def _show_traceback(error: BaseException) -> None:
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """Options may stand anywhere: before, between and after what they are options of."""
+    """Options may stand anywhere: before, between and after what they are options of.
+
+    Behind `--` stands no option. What begins with `-` there is a path: argparse, which mixes, would forget that.
+    """
+    if "--" in arguments:
+        from composer.cli.usage import plain_path
+
+        at = arguments.index("--")
+        arguments = arguments[:at] + [plain_path(each) for each in arguments[at + 1 :]]
     try:
         return parser.parse_intermixed_args(arguments)
     except TypeError:  # argparse cannot mix them for a command with actions of its own (`composer plugins`)

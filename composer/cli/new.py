@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from composer.cli.output import complain, say
+from composer.cli.usage import plain_path
 
 __all__ = ["configure", "run"]
 
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             f"{path} is not a name for a document: it has the character U+{ord(strange):04X}, which files of YAML "
             "cannot hold or no one can see"
         )
-    written = shlex.quote(str(path))
+    written = shlex.quote(plain_path(str(path)))
     recipe = path.parent / "training" / f"{path.stem}.yaml"
     if args.label is not None and args.data is None:
         complain("--label belongs to --data")
@@ -111,13 +112,13 @@ def _classifier(args: argparse.Namespace) -> int:
     template = "pictures.yaml.template" if seen.pictures else "texts.yaml.template"
     write_file(path, TEMPLATES / template, words)
     say(f"wrote {path}: {len(seen.classes)} classes ({_shown(seen.classes)})")
-    written, data = shlex.quote(str(path)), shlex.quote(args.data)
+    written, data = shlex.quote(plain_path(str(path))), shlex.quote(plain_path(args.data))
     mapped = "".join(
         f" --map {name}={shlex.quote(column)}"
         for name, column in ((words["INPUT"], seen.value), (words["LABEL"], seen.label))
         if name != column and not Path(args.data).is_dir()
     )
-    weights = shlex.quote(f"{path.stem}.safetensors")
+    weights = shlex.quote(plain_path(f"{path.stem}.safetensors"))
     what = "PICTURE" if seen.pictures else "TEXT"
     next_ = [
         f"check {written}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from composer.files import new_folder
@@ -42,13 +43,18 @@ def write_file(path: Path, template: Path, words: Mapping[str, str], *, make_fol
 def write_new(path: Path, text: str, *, make_folder: bool = False) -> None:
     """Write a text to a new file. Raises InputError as `write_file` does."""
     refuse_existing(path)
+    made = False
     try:
         if make_folder:
             path.parent.mkdir(exist_ok=True)
         content = text.encode()  # before there is a file
         with path.open("xb") as file:
+            made = True
             file.write(content)
     except OSError as error:
+        if made:  # the disk is full
+            with suppress(OSError):
+                path.unlink()
         raise InputError(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -9,3 +9,8 @@ __all__ = ["UsageError"]
 
 class UsageError(ComposerError):
     """An option that says two things, or has a value that is none; the exit code is 2, as for what argparse refuses."""
+
+
+def plain_path(path: str) -> str:
+    """A path that no command takes for an option."""
+    return f"./{path}" if path.startswith("-") else path

@@ -222,3 +222,29 @@ def test_data_without_classes_are_one_error(
     assert (done.code, Path("a.yaml").exists()) == (1, False)
     assert said in done.err
     assert composer("new", "a.yaml", "--label", "x").code == 2
+
+
+def test_a_name_that_begins_as_an_option_does(
+    composer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert composer("new", "--", "-a.yaml").code == 0
+    told = composer("new", "./-b.yaml").out
+    assert "composer check ./-b.yaml\n" in told
+    assert composer("check", "./-b.yaml", "--", "-a.yaml").code == 0
+    shown = composer("show", "--plan", "--", "-a.yaml:image-qa")
+    assert shown.out == composer("show", "./-a.yaml:image-qa", "--plan").out
+    assert "there is no such file" in composer("check", "--", "--plan").out
+
+
+def test_a_disk_that_is_full_leaves_no_document(composer, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        done = composer("new", tmp_path / "a.yaml", "--recipe")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.code == 1
+    assert "a.yaml cannot be written: File too large" in done.err
+    assert list(tmp_path.iterdir()) == []
