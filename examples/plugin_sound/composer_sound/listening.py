@@ -82,9 +82,9 @@ def _filters(rate: int, mels: int, window: int) -> NDArray[np.float64]:
 def _waves(value: object, rate: int) -> Floats:
     """One channel at the wanted rate. Arrays are taken to have it already."""
     if isinstance(value, (str, Path)):
-        return _decoded(str(value), f"the recording {value}", rate)
+        return _decoded(value, f"the recording {value}", rate)
     if isinstance(value, bytes):
-        return _decoded(io.BytesIO(value), "the bytes of a recording", rate)
+        return _decoded(value, "the bytes of a recording", rate)
     try:
         waves = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError):
@@ -96,9 +96,12 @@ def _waves(value: object, rate: int) -> Floats:
     return waves
 
 
-def _decoded(source: str | io.BytesIO, what: str, rate: int) -> Floats:
+def _decoded(value: str | Path | bytes, what: str, rate: int) -> Floats:
     try:
-        with av.open(source) as container:
+        # By its content: of a name, libav would open addresses, and of a play list all that it lists.
+        content = io.BytesIO(value if isinstance(value, bytes) else Path(value).read_bytes())
+        alone = {"protocol_whitelist": ""}
+        with av.open(content, container_options=alone, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise InputError(f"{what} has no sound")
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
@@ -107,7 +110,7 @@ def _decoded(source: str | io.BytesIO, what: str, rate: int) -> Floats:
                 for frame in [*container.decode(audio=0), None]
                 for part in resampler.resample(frame)
             ]
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, ValueError, av.FFmpegError) as error:
         raise InputError(f"{what} cannot be read: {error}") from error
     if not parts:
         raise InputError(f"{what} is empty")

@@ -50,7 +50,7 @@ def test_a_tone_is_as_long_and_as_high_at_any_rate(tmp_path: Path, rate: int) ->
     assert np.asarray(mel.values)[0].mean(0).argmax() == np.asarray(again.values)[0].mean(0).argmax()
 
 
-@pytest.mark.parametrize("value", ["lost.wav", b"noise", [2.0, 3.0], 7, None])
+@pytest.mark.parametrize("value", ["lost.wav", "https://127.0.0.1/a.wav", b"", b"noise", [2.0, 3.0], 7, None])
 def test_what_is_not_a_recording_is_refused(value: object) -> None:
     with pytest.raises(InputError, match="recording"):
         SoundProcessor(SoundConfig()).encode([value])
