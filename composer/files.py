@@ -19,7 +19,16 @@ from typing import IO, Any, BinaryIO
 
 from composer.problems import InputError
 
-__all__ = ["hold_alone", "hold_file", "new_folder", "replace_file", "replace_text", "sha256_of", "utf8_name"]
+__all__ = [
+    "hold_alone",
+    "hold_file",
+    "new_folder",
+    "replace_file",
+    "replace_text",
+    "sha256_of",
+    "told_by_rust",
+    "utf8_name",
+]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PIPE = "it is a pipe, which would be waited for until somebody reads it"
@@ -176,6 +185,12 @@ def _mode_of(target: Path) -> int | None:
     if not os.access(target, os.W_OK):
         raise PermissionError(13, "it is read-only", str(target))
     return stat.S_IMODE(target.stat().st_mode)
+
+
+def told_by_rust(error: Exception) -> OSError | None:
+    """What the system said, where a library written in Rust, such as safetensors, hides it in a text of its own."""
+    number = re.search(r"os error (\d+)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else None
 
 
 def _cause(error: Exception) -> BaseException:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from composer.files import replace_file
+from composer.files import replace_file, told_by_rust
 from composer.problems import InputError
 from composer.problems.render.machine import json_bytes
 from composer.sources.weights_error import WeightsError
@@ -63,4 +63,4 @@ def _fill(file: BinaryIO, tensors: dict[str, Tensor], metadata: dict[str, str] |
     try:
         save_file(tensors, file.name, metadata=metadata)
     except SafetensorError as error:
-        raise OSError(0, str(error)) from error
+        raise told_by_rust(error) or OSError(0, str(error)) from error

@@ -246,6 +246,23 @@ def test_a_full_disk_is_one_sentence_and_the_older_artifact_stays(
     assert target.read_bytes() == before
 
 
+def test_a_file_that_may_not_grow_so_large_is_told_with_its_place(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    """As on a disk of FAT, where 4 GB are the most."""
+
+    def too_large(*_: object, **__: object) -> None:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr(Path, "write_bytes", too_large)
+    command = ["compile", f"{small.document}:classify", "--weights", str(small.weights)]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"composer: error: {tmp_path / 'out'} cannot be written: File too large"
+    )
+    assert everything(tmp_path) == []
+
+
 def test_a_full_disk_below_safetensors_is_told_like_any_other(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from composer.files import told_by_rust
 from composer_compile.artifact.dtypes import SAFETENSORS
 from composer_compile.artifact.manifest import Weight
 from composer_compile.errors import ArtifactError
@@ -75,10 +74,10 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
         save_file(dict(tensors), path)
     except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
+        told = told_by_rust(error)
+        if told is None:
             raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        raise OSError(told.errno, told.strerror, str(path)) from error
 
 
 def _identity(tensor: Tensor) -> _Identity:

@@ -94,7 +94,7 @@ def workplace(target: Path) -> Iterator[Path]:
             folder.mkdir()
             yield folder
     except OSError as error:
-        if error.errno not in FULL and not _lies_in(error.filename, holder):
+        if error.errno not in (*FULL, errno.EFBIG) and not _lies_in(error.filename, holder):
             raise
         raise CompileError(f"{target} cannot be written: {error.strerror or error}") from None
     finally:
