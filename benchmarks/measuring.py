@@ -66,10 +66,13 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Seconds of every run, in rounds: what disturbs the machine disturbs all of them alike.
 
-    The order turns round in every second round. The garbage collector rests while a run is timed. What uses one thread
-    is measured in time on the processor, which other programs do not change; `time.perf_counter` is for the rest.
+    The order turns round in every second round. The garbage collector rests while a run is timed, and looks at what the
+    runs made alone. What uses one thread is measured in time on the processor, which other programs do not change;
+    `time.perf_counter` is for the rest.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
+    gc.collect()
+    gc.freeze()
     for number in range(rounds):
         order = list(runs)[:: 1 if number % 2 == 0 else -1]
         for name in order:
@@ -79,6 +82,7 @@ def interleaved(
             runs[name]()
             times[name].append(clock() - begin)
             gc.enable()
+    gc.unfreeze()
     return times
 
 
