@@ -1,4 +1,4 @@
-"""What PyAV is given to open a file: `av.open(for_libav(stream), **OF_TEXTS)`. PyAV itself is not needed here."""
+"""What PyAV is given to open a file: `av.open(for_libav(stream), metadata_errors=OF_TEXTS)`. Imports no PyAV itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 
 __all__ = ["OF_TEXTS", "for_libav"]
 
-OF_TEXTS = {"metadata_errors": "replace"}
+OF_TEXTS = "replace"
 """Titles and comments decide nothing: old recorders and players write them in other letters than UTF-8."""
 
 

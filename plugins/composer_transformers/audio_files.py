@@ -73,7 +73,7 @@ def _opened(source: MediaSource) -> Iterator[InputContainer]:
     safe = {"protocol_whitelist": "", "format_whitelist": FORMATS}
     with source.open() as stream:
         try:
-            with av.open(for_libav(stream), container_options=safe, **OF_TEXTS) as container:
+            with av.open(for_libav(stream), container_options=safe, metadata_errors=OF_TEXTS) as container:
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
         except (av.FFmpegError, ValueError) as error:

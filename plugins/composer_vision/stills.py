@@ -47,7 +47,7 @@ def is_still(stream: BinaryIO) -> bool:
 def _is_one_jpeg(stream: BinaryIO) -> bool:
     try:
         with av.open(
-            for_libav(stream), container_options={"protocol_whitelist": ""}, **OF_TEXTS
+            for_libav(stream), container_options={"protocol_whitelist": ""}, metadata_errors=OF_TEXTS
         ) as container:
             return container.format.name != "mjpeg"
     except av.FFmpegError:  # what libav does not take for a row may be a damaged one

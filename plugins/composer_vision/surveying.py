@@ -105,7 +105,7 @@ def opened(source: MediaSource, verdict: Verdict, **options: str) -> Iterator[In
             given = safe | options
             for_all = given if DECODERS_TAKE_OPTIONS else {}
             with av.open(
-                for_libav(stream), options=for_all, container_options=given, **OF_TEXTS
+                for_libav(stream), options=for_all, container_options=given, metadata_errors=OF_TEXTS
             ) as container:
                 assert isinstance(container, InputContainer)  # a stream opened for reading
                 yield container
