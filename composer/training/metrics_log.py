@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from composer.files import hold_alone, replace_file
 from composer.problems import InputError
+from composer.rows.row import is_utf8
 from composer.training.loop import EpochResult, TrainingStep
 
 __all__ = ["MetricsLog", "read_metrics"]
@@ -30,6 +31,11 @@ class MetricsLog:
         self._writer: Any = None
         if tensorboard is not None:
             _tensorboard()  # told now rather than after the first step
+            if not is_utf8(str(tensorboard)):
+                raise InputError(
+                    f"TensorBoard writes to no folder whose name is not UTF-8, and {tensorboard} is such a one: name "
+                    "another with --tensorboard, or run in that folder and name one in it"
+                )
 
     def begin(self, step: int) -> None:
         """The run begins after a step; 0 is a new one. What is there stays until the first line."""

@@ -262,6 +262,18 @@ def test_tensorboard_has_the_same_numbers(points: Path) -> None:
     assert len(events.Scalars("validation/sort.accuracy")) == 4
 
 
+def test_a_folder_that_tensorboard_cannot_open_is_one_sentence(
+    points: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboard")
+    command = ["train", "points.yaml", "--recipe", "recipe.yaml", "--out", "out"]
+    assert main([*command, "--tensorboard", "m\udcfchle"]) == 1
+    assert (
+        "TensorBoard writes to no folder whose name is not UTF-8" in capsys.readouterr().err.splitlines()[-1]
+    )
+    assert not list(Path().glob("out*"))
+
+
 def test_without_tensorboard_its_option_is_one_sentence(
     points: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
