@@ -20,8 +20,10 @@ from typing import IO, Any, BinaryIO
 from composer.problems import InputError
 
 __all__ = [
+    "FULL",
     "hold_alone",
     "hold_file",
+    "is_utf8",
     "new_folder",
     "replace_file",
     "replace_text",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a disk that is full, and of a quota that is used up."""
 PIPE = "it is a pipe, which would be waited for until somebody reads it"
 STREAMS = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 """Names of streams that a process has open."""
@@ -133,20 +136,22 @@ def new_folder(folder: Path) -> Iterator[Path]:
         raise InputError(f"{folder} cannot be written: {_reason(error, folder.parent)}") from None
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text that was decoded with `surrogateescape` was UTF-8."""
+    return text.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in text)
+
+
 @contextmanager
 def utf8_name(path: Path) -> Iterator[str]:
     """A name of a file, for as long as the block lasts, by which libraries open it that take names in UTF-8 alone.
 
     Raises OSError where the file cannot be opened.
     """
-    name = str(path)
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # a folder or a file whose bytes are other letters
-        with path.open("rb") as file:
-            yield f"/dev/fd/{file.fileno()}"
-    else:
-        yield name
+    if is_utf8(str(path)):
+        yield str(path)
+        return
+    with path.open("rb") as file:
+        yield f"/dev/fd/{file.fileno()}"
 
 
 def replace_text(path: Path, old: str, new: str) -> None:

@@ -22,7 +22,6 @@ from types import FrameType
 from composer_compile.errors import TemporaryFolderError
 
 __all__ = [
-    "FULL",
     "LOW_SPACE",
     "VARIABLES",
     "Scratch",
@@ -35,7 +34,6 @@ __all__ = [
 
 VARIABLES = ("TMPDIR", "TEMP", "TMP")
 """Where Python looks for the folder, in its order; torch and compilers read them as well."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
 LOW_SPACE = 1 << 20
 """Fewer free bytes than this: what failed there failed for want of space."""
 

@@ -10,10 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
+from composer.files import is_utf8
 from composer.plugin.csv_records import csv_records
 from composer.problems import InputError
 from composer.rows.json_lines import LONGEST_LINE
-from composer.rows.row import GivenRow, hold_columns, is_utf8
+from composer.rows.row import GivenRow, hold_columns
 
 __all__ = ["DelimitedRows"]
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from composer.problems import InputError
 
-__all__ = ["GivenRow", "RowAnswer", "RowError", "RowSource", "hold_columns", "is_utf8"]
+__all__ = ["GivenRow", "RowAnswer", "RowError", "RowSource", "hold_columns"]
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,3 @@ def hold_columns(path: Path, columns: Sequence[str]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise InputError(f"{path} has several columns called `{twice[0]}`: give each a name of its own")
-
-
-def is_utf8(text: str) -> bool:
-    """Whether a text that was decoded with `surrogateescape` was UTF-8."""
-    return text.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in text)

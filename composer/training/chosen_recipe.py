@@ -12,12 +12,12 @@ from typing import Any
 
 from composer.data import DataError, OwnRows, read_own
 from composer.data.default_recipe import Defaults, defaults_of, recipe_text
+from composer.files import is_utf8
 from composer.graph import Checked, check
 from composer.language import Source
 from composer.plugin import Registry, load_registry
 from composer.problems import DocumentError, InputError, Problem
 from composer.recipes import DataRecipe, Recipe, RecipeReport, TaskRecipe, check_recipe, find_recipe
-from composer.rows.row import is_utf8
 from composer.sources.given import read_given
 from composer.training.rehearsal import collecting
 

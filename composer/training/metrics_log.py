@@ -9,9 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from composer.files import hold_alone, replace_file
+from composer.files import hold_alone, is_utf8, replace_file
 from composer.problems import InputError
-from composer.rows.row import is_utf8
 from composer.training.loop import EpochResult, TrainingStep
 
 __all__ = ["MetricsLog", "read_metrics"]

@@ -71,6 +71,9 @@ def test_a_document_is_trained_and_compiled(composer, folder: Path) -> None:
     assert composer("compile", task, *weights, "--out", artifact).code == 0
     assert composer("verify", artifact).code == 0
     assert composer("run", f"{artifact}:video-qa", *given).out.splitlines()[0] == live.out.splitlines()[0]
+    rows = ("--rows", folder / "rows.jsonl", "--out", folder / "answers.jsonl")
+    done = composer("run", f"{artifact}:video-qa", *rows)
+    assert done.code == 0, done.err
 
 
 def test_weights_that_torch_saved(composer, folder: Path, tiny, answer: str) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from composer.files import FULL
 from composer_compile.artifact.container import MANIFEST, is_artifact
 from composer_compile.artifact.hashing import digests
 from composer_compile.artifact.manifest import FileEntry
 from composer_compile.errors import CompileError
-from composer_compile.scratch import FULL, cleared, undisturbed
+from composer_compile.scratch import cleared, undisturbed
 
 __all__ = ["check_target", "file_entries", "put_in_place", "workplace"]
 
