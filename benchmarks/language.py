@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,15 @@ import composer
 from benchmarks.measuring import Row, interleaved, on_threads, ratio
 from composer.execution import linear
 
-__all__ = ["SMOLLM2", "TINY", "beside_generate", "language_model", "measure", "write_language_model"]
+__all__ = [
+    "SMOLLM2",
+    "TINY",
+    "beside_generate",
+    "first_tokens",
+    "language_model",
+    "measure",
+    "write_language_model",
+]
 
 SMOLLM2 = {
     "vocab_size": 49152,
@@ -124,8 +132,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
     """Random weights of SmolLM2-135M's sizes in float32, on two threads, live; each row as it is measured."""
     with language_model(quick=quick) as (folder, theirs):
         ours = {"live": composer.load(folder / "language.yaml")}
-        for prompt in _prompt_lengths(quick):
-            yield _first_token(theirs, ours, prompt, quick)
+        yield from first_tokens(theirs, ours, quick=quick)
         yield from beside_generate(theirs, ours, quick=quick)
 
 
@@ -137,12 +144,10 @@ def language_model(*, quick: bool) -> Iterator[tuple[Path, Any]]:
         yield Path(name), write_language_model(Path(name), TINY if quick else SMOLLM2, _tokens(quick))
 
 
-def beside_generate(
-    theirs: Any, ours: Mapping[str, Any], *, quick: bool, searches: Sequence[int] = (1, 5)
-) -> Iterator[Row]:
+def beside_generate(theirs: Any, ours: Mapping[str, Any], *, quick: bool) -> Iterator[Row]:
     """Tokens per second of what answers, beside transformers' `generate`: numbers of beams, batches, prompts."""
     limit = _Limit.of(theirs)
-    for beams in searches:
+    for beams in (1, 5):
         for batch in (1, 2) if quick else (1, 8):
             for prompt in _prompt_lengths(quick):
                 yield from _compared(theirs, ours, _Cell(beams, batch, prompt, _tokens(quick)), limit)
@@ -226,23 +231,25 @@ def _answer(model: Any, task: str, texts: list[str]) -> torch.Tensor:
     return torch.as_tensor(model.run(task, text=texts)["ids"])
 
 
-def _first_token(theirs: Any, ours: Mapping[str, Any], prompt: int, quick: bool) -> Row:
-    texts, ids = _prompts(theirs, 1, prompt)
-    runs: dict[str, Callable[[], Any]] = {
-        "generate": _generate(theirs, ids, 1, 1),
-        "live": lambda: ours["live"].run("first", text=texts),
-    }
-    for run in runs.values():
-        run()
-    times = interleaved(runs, 1 if quick else 3, time.perf_counter)
-    middle = {name: statistics.median(values) for name, values in times.items()}
-    return Row(
-        f"SmolLM2-135M, first token after a prompt of {prompt}",
-        middle["live"],
-        "s",
-        "transformers' generate",
-        middle["generate"],
-        ratio(times, "generate", "live"),
-        "",
-        "times faster",
-    )
+def first_tokens(theirs: Any, ours: Mapping[str, Any], *, quick: bool) -> Iterator[Row]:
+    """Seconds until the first token of what answers, beside transformers' `generate`: prompts of one text."""
+    for prompt in _prompt_lengths(quick):
+        texts, ids = _prompts(theirs, 1, prompt)
+        runs: dict[str, Callable[[], Any]] = {"generate": _generate(theirs, ids, 1, 1)}
+        for name, model in ours.items():
+            runs[name] = partial(_answer, model, "first", texts)
+        for run in runs.values():
+            run()
+        times = interleaved(runs, 1 if quick else 3, time.perf_counter)
+        middle = {name: statistics.median(values) for name, values in times.items()}
+        for name in ours:
+            yield Row(
+                f"SmolLM2-135M, first token after a prompt of {prompt}, {name}",
+                middle[name],
+                "s",
+                "transformers' generate",
+                middle["generate"],
+                ratio(times, "generate", name),
+                "",
+                "times faster",
+            )

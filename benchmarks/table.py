@@ -38,8 +38,9 @@ the layers of its decoder twice, as it always does. `benchmarks/published/__init
     "language": """\
 For one text a step must read all weights, 538 MB: 7 ms at the speed of reading above. What else it takes is some fifty
 small operations in each layer. For eight texts four fifths of a step are products of matrices, which reach neither
-limit: oneDNN turns the weights round in every call. Weights packed once would take 30 to 40 % off these products, at
-the price of a second copy of the weights in memory, so it is not done.
+limit: oneDNN turns the weights round in every call. Weights packed once take 30 % off these products, at the price of
+a second copy of the weights in memory; an artifact of inductor does that, and a live model, which may be trained or
+changed, does not.
 
 On an older processor (AMD EPYC, family 25 model 17: 32 GB/s, 207 GFLOP/s), in November 2026, eight texts after 512
 tokens were 1.1 times faster than `generate`, at 0.51 of the limit, which misses the budget; all other rows were 1.36

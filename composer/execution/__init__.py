@@ -1,6 +1,7 @@
 """Running: programs, inputs, generation and models. Importing this imports torch."""
 
 from composer.execution.answering import Answering, Asking, Reader, ReadValues, TaskPorts, only_one
+from composer.execution.attention import attention, prefers_pieces
 from composer.execution.forked import one_thread_in_forks
 from composer.execution.generation import (
     check_one_sample,
@@ -9,7 +10,7 @@ from composer.execution.generation import (
     seed_for,
     text_pieces,
 )
-from composer.execution.linear import linear, linear_in_pieces, pieces_of, prefers_onednn
+from composer.execution.linear import linear, prefers_packed
 from composer.execution.model import (
     INITIAL,
     Model,
@@ -48,6 +49,7 @@ __all__ = [
     "TextStream",
     "Timing",
     "UndividedError",
+    "attention",
     "build_for_training",
     "build_module",
     "build_program",
@@ -57,13 +59,12 @@ __all__ = [
     "last_search",
     "leading_to",
     "linear",
-    "linear_in_pieces",
     "load",
     "one_thread_in_forks",
     "only_one",
     "output_ports",
-    "pieces_of",
-    "prefers_onednn",
+    "prefers_packed",
+    "prefers_pieces",
     "seed_for",
     "text_pieces",
 ]

@@ -24,6 +24,7 @@ __all__ = [
     "onednn_is_faster",
     "pieces_of",
     "prefers_onednn",
+    "prefers_packed",
     "use_fastest_linears",
 ]
 
@@ -37,6 +38,8 @@ PIECES = 16
 """Pieces of a weight at most. A single piece is multiplied as slowly as by the usual call."""
 WORTH_PIECES = 32_768
 """Entries of a weight that wins back the cost of taking it in pieces."""
+PACKED, MANY_PACKED = 100_000, 1_000_000
+"""Entries, and multiplications, that win back oneDNN's fixed cost where the weight was packed for it before."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -111,6 +114,12 @@ def pieces_of(count: int, outputs: int, width: int) -> int:
 def prefers_onednn(rows: int, entries: int) -> bool:
     """Whether a linear map of so many rows by a weight of so many entries, float32 on the CPU, is faster by oneDNN."""
     return (entries >= LARGE_WEIGHT or rows * entries >= MANY) and onednn_is_faster()
+
+
+def prefers_packed(rows: int, entries: int) -> bool:
+    """As `prefers_onednn`, for a weight that was brought into oneDNN's own layout before: then no other way is as fast,
+    for one row or for thousands."""
+    return (entries >= PACKED or rows * entries >= MANY_PACKED) and onednn_is_faster()
 
 
 @functools.cache

@@ -8,26 +8,14 @@ from unittest import mock
 
 import pytest
 import torch
+from operators import Operators
 from torch import nn
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from composer.execution.linear import linear, onednn_is_faster, use_fastest_linears
 
 WIDE = (64, 256, 512)
 """Rows, inputs and outputs of a map that is large enough to pay."""
-
-
-class Operators(TorchDispatchMode):
-    """Names of the operators that ran."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        self.seen.append(str(func))
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,12 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from composer.execution import pieces_of, prefers_onednn
+from composer.execution import prefers_packed
 from composer_compile.artifact.weight_store import WeightStore
 from composer_compile.backends.contract import Compiled, Support, refuse_options
 from composer_compile.backends.inductor_job import LibraryJob, library_job
 from composer_compile.backends.inductor_loader import needed_by, workshop
+from composer_compile.backends.long_attention import use_for_long_texts
 from composer_compile.building.pool import BuilderPool, jobs_here
 from composer_compile.errors import BackendError, BuilderEndedError
 from composer_compile.export.exporter import export_stage
@@ -65,10 +66,12 @@ class InductorBuilder:
             pool.start()
             exported = export_stage(spec, variant, lifted=False)
             operations = plugin_operations(exported)
-            linears = _fast_linears(exported, spec, variant)
+            sizes, given = PointSizes.of(variant), list(zip(inputs_of(exported), spec.inputs, strict=True))
+            packed = _linears_to_pack(exported, symbols(given, sizes.best))
+            use_for_long_texts(exported, symbols(given, sizes.largest))
             folder = shop.folder()
             with shop.told():
-                job, held = library_job(folder, exported, spec, linears)
+                job, held = library_job(folder, exported, spec, packed)
         wait = pool.submit(job)
 
         def finish() -> Compiled:
@@ -130,15 +133,11 @@ def _waited(wait: Callable[[], None], pool: BuilderPool, job: LibraryJob) -> tup
     return ()
 
 
-def _fast_linears(exported: ExportedProgram, spec: ProgramSpec, variant: Variant) -> dict[str, int]:
-    """The linear maps that a live model on this processor runs by other ways than torch's; inductor would call MKL.
-
-    With each the pieces in which its weight is taken; 1: whole, by oneDNN.
-    """
-    known = symbols(zip(inputs_of(exported), spec.inputs, strict=True), PointSizes.of(variant).best)
+def _linears_to_pack(exported: ExportedProgram, known: Mapping[Any, int]) -> list[str]:
+    """The linear maps that oneDNN does best by packed weights, at these sizes; inductor would call MKL."""
     signature = exported.graph_signature
     stored = {*signature.inputs_to_parameters, *signature.inputs_to_buffers}
-    found = {}
+    found = []
     for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
         given, fixed = node.args[0].meta["val"], node.args[1].meta["val"]
         try:
@@ -147,10 +146,8 @@ def _fast_linears(exported: ExportedProgram, spec: ProgramSpec, variant: Variant
             continue
         if given.device.type != "cpu" or not given.dtype == fixed.dtype == torch.float32:
             continue
-        pieces = pieces_of(rows * fixed.shape[1], *fixed.shape)
-        # inductor hands oneDNN no weight that a program computes, as that of a tied table with an adapter
-        if pieces > 1 or (node.args[1].name in stored and prefers_onednn(rows, fixed.numel())):
-            found[node.name] = pieces
+        if node.args[1].name in stored and prefers_packed(rows, fixed.numel()):
+            found.append(node.name)
     return found
 
 

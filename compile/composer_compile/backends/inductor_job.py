@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
+from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.export.passes import move_to_device_pass
 
-from composer.execution import linear_in_pieces
-from composer_compile.backends.inductor_loader import InductorLoader, opened, workshop
+from composer_compile.backends.inductor_loader import PACKED, InductorLoader, opened, workshop
 from composer_compile.backends.repeated_steps import name_sizes
 from composer_compile.building.stage_file import defined_in, read_stage, write_stage
 from composer_compile.errors import CompileError
@@ -37,6 +36,9 @@ CONFIG = {
     "aot_inductor.check_lowerbound": False,
 }
 """How libraries are built."""
+ON_THE_PROCESSOR = {"realize_opcount_threshold": 6}
+"""How they are built for the CPU besides: what several layers read, such as sines of positions and a mask, is computed
+once. Left alone, inductor computes again in each layer what takes fewer than fifty operations."""
 CAREFUL: dict[str, Any] = {
     "triton.autotune_at_compile_time": False,
     "use_static_cuda_launcher": False,
@@ -84,8 +86,8 @@ class LibraryJob:
     blanks: Mapping[str, Blank]
     imports: tuple[str, ...]
     """The Python modules that define the stage's classes."""
-    linears: Mapping[str, int] = field(default_factory=dict)
-    """Nodes that are linear maps for other ways than torch's: the pieces of their weights, 1 for oneDNN."""
+    packed: tuple[str, ...] = ()
+    """Nodes that are linear maps by packed weights, for oneDNN."""
     careful: bool = False
     library: str = "inductor"
 
@@ -96,7 +98,7 @@ class LibraryJob:
         for name, blank in self.blanks.items():
             tensor = made.setdefault(blank.same_as, blank.made())
             state[name] = nn.Parameter(tensor, False) if isinstance(state[name], nn.Parameter) else tensor
-        _use_fast_linears(exported, self.linears)
+        _call_onednn(exported, self.packed)
         name_sizes(exported)
         path = str(self.folder / PROGRAM)
         with workshop() as shop:
@@ -121,7 +123,8 @@ class LibraryJob:
         from torch._inductor import aoti_compile_and_package, config
 
         known = {name: value for name, value in CAREFUL.items() if hasattr(config, name)}
-        wanted = {**CONFIG, **(known if self.careful else {})}
+        own = ON_THE_PROCESSOR if self.device.type == "cpu" else {}
+        wanted = {**CONFIG, **own, **(known if self.careful else {})}
         with _headers_kept():
             aoti_compile_and_package(exported, package_path=path, inductor_configs=wanted)
 
@@ -158,11 +161,15 @@ def _headers_kept() -> Iterator[None]:
 
 
 def library_job(
-    folder: Path, exported: ExportedProgram, spec: ProgramSpec, linears: Mapping[str, int]
+    folder: Path, exported: ExportedProgram, spec: ProgramSpec, packed: Collection[str]
 ) -> tuple[LibraryJob, dict[str, Tensor]]:
-    """The job of a stage, which is put into the folder; and every tensor that its library may take, by name."""
+    """The job of a stage, which is put into the folder; and every tensor that its library may take, by name.
+
+    `packed` names the linear maps, by weights that are stored, which are to take them packed.
+    """
     device = next((tensor.device for tensor in exported.state_dict.values()), torch.device("cpu"))
     exported = _with_constants_as_buffers(exported, device)
+    _take_packed(exported, packed)
     state = exported.state_dict
     firsts: dict[int, str] = {}
     blanks = {}
@@ -173,7 +180,7 @@ def library_job(
             blanks[name] = Blank(shape, strides, tensor.dtype, tensor.device, first)
     with _replaced(state, {name: torch.zeros((), dtype=blank.dtype) for name, blank in blanks.items()}):
         write_stage(exported, folder)
-    job = LibraryJob(folder, spec.name, device, blanks, defined_in(spec.module), linears)
+    job = LibraryJob(folder, spec.name, device, blanks, defined_in(spec.module), tuple(packed))
     return job, {**exported.constants, **state}
 
 
@@ -192,16 +199,39 @@ def _with_constants_as_buffers(exported: ExportedProgram, device: torch.device) 
     return exported
 
 
-def _use_fast_linears(exported: ExportedProgram, linears: Mapping[str, int]) -> None:
-    """Run these linear maps by other ways than torch's. Here, since torch cannot write such calls into a file."""
+def _take_packed(exported: ExportedProgram, linears: Collection[str]) -> None:
+    """Let these linear maps read their weights under names of their own, in place.
+
+    Another part may read the same weight as it lies: words are looked up in a table that also scores them.
+    """
+    graph, signature = exported.graph, exported.graph_signature
+    targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    stored: dict[str, Any] = {**exported.constants, **exported.state_dict}
+    made: dict[fx.Node, fx.Node] = {}
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
+        if node.name not in linears:
+            continue
+        weight = node.args[1]
+        if weight not in made:
+            name = targets[weight.name] + PACKED
+            with graph.inserting_before(weight):
+                made[weight] = graph.placeholder(f"packed_{weight.name}")
+            made[weight].meta["val"] = weight.meta["val"]
+            place = next(at for at, each in enumerate(signature.input_specs) if each.arg.name == weight.name)
+            argument = TensorArgument(made[weight].name)
+            signature.input_specs.insert(place, InputSpec(InputKind.BUFFER, argument, name, persistent=True))
+            exported.state_dict[name] = stored[targets[weight.name]].detach()
+        node.update_arg(1, made[weight])
+    exported.graph_module.recompile()
+
+
+def _call_onednn(exported: ExportedProgram, linears: Collection[str]) -> None:
+    """Run these linear maps by oneDNN. Here, since torch cannot write such calls into a file."""
     for node in exported.graph.find_nodes(op="call_function", target=torch.ops.aten.linear.default):
         if node.name in linears:
             values, weight, bias = (*node.args, None)[:3]
-            if (pieces := linears[node.name]) > 1:
-                node.target, node.args = linear_in_pieces, (values, weight, bias, pieces)
-            else:
-                node.target = torch.ops.mkldnn._linear_pointwise.default
-                node.args = (values, weight, bias, "none", [], "")
+            node.target = torch.ops.mkldnn._linear_pointwise.default
+            node.args = (values, weight, bias, "none", [], "")
     exported.graph_module.recompile()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from composer_compile.errors import ArtifactError
 from composer_compile.options import BuildOptions
 from composer_compile.tensors.specs import ProgramSpec, TensorSpec
 from composer_compile.tensors.variants import variants_of
+from operators import Operators
 from torch import nn
 
 from composer.graph import Range
@@ -69,54 +71,116 @@ def test_a_beam_search_over_several_samples(small: Any, clip: Any, tmp_path: Pat
         assert all(each.is_contiguous() for each in tensors)  # nothing is left for every step to copy
 
 
+PACKING = "mkldnn._reorder_linear_weight.default"
+
+
 class Wide(nn.Module):
-    """A large linear map, one by a weight that is computed, as with an adapter of a tied table, and a small one."""
+    """A table that looks up words and scores them, and a map by a weight that is computed, as with an adapter."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.large, self.small = nn.Linear(512, 1024), nn.Linear(1024, 2, bias=False)
-        self.tuned = nn.Parameter(torch.randn(1024, 1024) * 0.02)
+        self.words = nn.Embedding(1024, 512)
+        self.head = nn.Linear(512, 1024, bias=False)
+        self.head.weight = self.words.weight
+        self.tuned = nn.Parameter(torch.randn(512, 512) * 0.02)
+        self.large, self.small = nn.Linear(512, 512), nn.Linear(1024, 2)
+        self.fixed: torch.Tensor
+        self.register_buffer("fixed", torch.randn(512, 512) * 0.02, persistent=False)
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        (states,) = tensors
-        wide = nn.functional.linear(self.large(states).tanh(), self.tuned * 2)
-        return (self.small(wide),)
+        (words,) = tensors
+        states = nn.functional.linear(self.large(self.words(words)).tanh(), self.tuned * 2)
+        states = nn.functional.linear(states, self.fixed) + states
+        return (self.small(self.head(states)),)
+
+
+def wide_library(tmp_path: Path, places: int) -> tuple[ProgramSpec, Path, list[torch.Tensor]]:
+    """The stage, its library for one sample and for several, and the weights that it takes."""
+    torch.manual_seed(0)
+    batch = Dim.of("batch")
+    given = TensorSpec("words", "int64", (batch, Dim(places)))
+    result = TensorSpec("scores", "float32", (batch, Dim(places), Dim(2)))
+    spec = ProgramSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))
+    (variant,) = variants_of(spec.ranges)
+    store = WeightStore({})
+    compiled = InductorBuilder().compile(spec, variant, store, BuildOptions())
+    path = tmp_path / "program.pt2"
+    path.write_bytes(compiled.content)
+    return spec, path, [store.tensor(str(key)) for key in compiled.weights]
+
+
+def loaded(loader: InductorLoader, path: Path, weights: list[torch.Tensor]) -> Any:
+    return loader.load(lambda: path, memoryview(path.read_bytes()), weights, torch.device("cpu"))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 @pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("faster", "places", "kernel"),
-    [(True, 9, "_linear_pointwise"), (True, 1, "bmm_out"), (False, 9, "addmm_out")],
-    ids=["many rows", "a few rows", "another processor"],
-)
-def test_large_linear_maps_run_as_a_live_model_runs_them(
-    faster: bool, places: int, kernel: str, tmp_path: Path
+@pytest.mark.parametrize("places", [9, 1], ids=["many rows", "a few rows"])
+@pytest.mark.parametrize("faster", [True, False], ids=["such a processor", "another one"])
+def test_large_linear_maps_read_weights_that_are_packed_when_they_are_loaded(
+    faster: bool, places: int, tmp_path: Path
 ) -> None:
-    """One library for one sample and for several."""
-    torch.manual_seed(0)
-    batch = Dim.of("batch")
-    given = TensorSpec("states", "float32", (batch, Dim(places), Dim(512)))
-    result = TensorSpec("scores", "float32", (batch, Dim(places), Dim(2)))
-    spec = ProgramSpec("encode", Wide().eval(), (given,), (result,), {"batch": Range(1, 4, 2)}, ("scores",))
-    (variant,) = variants_of(spec.ranges)
-    store, builder = WeightStore({}), InductorBuilder()
     with mock.patch("composer.execution.linear.onednn_is_faster", return_value=faster):
-        compiled = builder.compile(spec, variant, store, BuildOptions())
-    path = tmp_path / "program.pt2"
-    path.write_bytes(compiled.content)
+        spec, path, weights = wide_library(tmp_path, places)
     with zipfile.ZipFile(path) as archive:
         library = archive.read(next(name for name in archive.namelist() if name.endswith(".so")))
-        kernels = ("_linear_pointwise", "bmm_out", "addmm_out")
-        assert [each for each in kernels if f"cpu_{each}".encode() in library] == [kernel]
-    weights = [store.tensor(str(key)) for key in compiled.weights]
-    run = InductorLoader().load(lambda: path, memoryview(compiled.content), weights, torch.device("cpu"))
+    assert (b"cpu__linear_pointwise" in library) is faster
+    assert len({each.data_ptr() for each in weights}) == len(weights) - (
+        1 if faster else 0
+    )  # the table twice
+    loader = InductorLoader()
+    with Operators() as operators:
+        loaded(loader, path, weights)  # what is packed for it goes with it
+        assert operators.seen.count(PACKING) == (3 if faster else 0)
+        run, other = loaded(loader, path, weights), loaded(loader, path, weights)
+        assert operators.seen.count(PACKING) == (6 if faster else 0), "programs share what is packed"
+    assert run is not other
     with torch.no_grad():
         for count in (1, 3):
-            states = torch.randn(count, places, 512)
-            torch.testing.assert_close(run(states)[0], spec.module(states)[0], rtol=1e-4, atol=1e-4)
+            words = torch.randint(1024, (count, places))
+            torch.testing.assert_close(run(words)[0], spec.module(words)[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
+@pytest.mark.filterwarnings("ignore")
+def test_a_weight_that_cannot_be_packed_is_refused(tmp_path: Path) -> None:
+    with mock.patch("composer.execution.linear.onednn_is_faster", return_value=True):
+        _, path, weights = wide_library(tmp_path, 1)
+    wrong = [each.flatten() for each in weights]
+    with pytest.raises(ArtifactError, match="reads a weight of other sizes than its manifest entry gives"):
+        loaded(InductorLoader(), path, wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("inference", [True, False])
+def test_a_library_that_goes_keeps_no_weight(inference: bool, tmp_path: Path) -> None:
+    """Torch keeps every tensor that it is given as one that the caller manages."""
+    _, path, weights = wide_library(tmp_path, 1)
+    with torch.inference_mode(inference):
+        arrays = [each.detach().numpy().copy() for each in weights]
+        run = loaded(InductorLoader(), path, [torch.from_numpy(each) for each in arrays])
+        run(torch.zeros(2, 1, dtype=torch.int64))
+        alive = [weakref.ref(each) for each in arrays]
+        del arrays
+        assert all(each() is not None for each in alive)
+        del run
+    assert not any(each() is not None for each in alive)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_is_compiled_to_load_a_library(tmp_path: Path) -> None:
+    """Torch would try the compiler for the instructions of this processor, for seconds in each new process."""
+    _, path, weights = wide_library(tmp_path, 1)
+    with mock.patch("torch._inductor.cpu_vec_isa.VecISA.check_build", side_effect=AssertionError):
+        loaded(InductorLoader(), path, weights)
 
 
 @pytest.mark.parametrize("key", ["torch", "device", "processor", "instructions"])

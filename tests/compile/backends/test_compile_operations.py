@@ -51,12 +51,15 @@ def composer_register(register):
 """
 
 PARTS = """\
+import time
+
 import torch
 from torch import Tensor, nn
 
 
 @torch.library.custom_op("halving::half", mutates_args=())
 def half(values: Tensor) -> Tensor:
+    time.sleep(0.001)  # another thread's turn
     return values / 2
 
 
@@ -113,20 +116,32 @@ def registry() -> Registry:
     return load_registry([("halving", importlib.import_module("halving"))])
 
 
-def run(artifact: Path, *before: str) -> subprocess.CompletedProcess[str]:
+ONCE = "print(artifact.run('halve', vectors=numpy.ones(4, 'float32'))['halves'])"
+SEVERAL = """\
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+with ThreadPoolExecutor(4) as pool:
+    asked = [pool.submit(partial(artifact.run, 'halve', vectors=numpy.full(4, n, 'float32'))) for n in range(40)]
+    print([float(each.result()['halves'][0]) for each in asked] == [n / 2 for n in range(40)])
+"""
+
+
+def run(artifact: Path, *before: str, code: str = ONCE) -> subprocess.CompletedProcess[str]:
     """Run an artifact in a process that has imported what `before` says and nothing else."""
-    code = [
+    lines = [
         *before,
         "import numpy",
         "from composer_compile import load",
-        f"print(load({str(artifact)!r}).run('halve', vectors=numpy.ones(4, 'float32'))['halves'])",
+        f"artifact = load({str(artifact)!r})",
+        code,
     ]
     return subprocess.run(
-        [sys.executable, "-c", "\n".join(code)],
+        [sys.executable, "-c", "\n".join(lines)],
         capture_output=True,
         text=True,
         check=False,
         cwd=artifact.parent,
+        timeout=120,
     )
 
 
@@ -134,6 +149,12 @@ def test_an_artifact_runs_where_the_operation_is_registered(artifact: Path) -> N
     done = run(artifact, "import halving_parts")
     assert done.returncode == 0, done.stderr
     assert "0.5" in done.stdout
+
+
+def test_several_threads_call_an_operation_that_is_written_in_python(artifact: Path) -> None:
+    """A library holds the interpreter while it waits for its turn, and the operation needs it to end its own."""
+    done = run(artifact, "import halving_parts", code=SEVERAL)
+    assert done.stdout.endswith("True\n"), done.stderr
 
 
 def test_an_operation_that_nothing_registered_is_named_in_one_sentence(artifact: Path) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from composer_mplug2.configs import VisionConfig
 from composer_mplug2.local_temporal import LocalTemporal
 from composer_mplug2.stems import PatchStem
 from composer_mplug2.vision_encoder import build_vision_encoder
-from torch.utils._python_dispatch import TorchDispatchMode
+from operators import Operators
 
 NORM_EPS = 1e-5
 
@@ -100,18 +98,6 @@ def test_a_clip_of_equal_frames_differs_from_its_picture_only_at_its_ends(golden
     assert not torch.allclose(frames[:, 0], frames[:, 2], atol=1e-3)
 
 
-class Operations(TorchDispatchMode):
-    """Names of the operations that ran."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen.append(str(func))
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize("frames", [1, 2, 3, 6])
 def test_neighbours_are_mixed_the_same_with_and_without_gradients(frames: int) -> None:
     torch.manual_seed(frames)
@@ -123,7 +109,7 @@ def test_neighbours_are_mixed_the_same_with_and_without_gradients(frames: int) -
         expected.sum().backward()
     assert module.taps.grad is not None
     before = hidden.clone()
-    with torch.no_grad(), Operations() as operations:
+    with torch.no_grad(), Operators() as operations:
         found = module(hidden, frames=frames)
     assert torch.equal(found, expected)
     assert torch.equal(hidden, before)
@@ -135,7 +121,7 @@ def test_patches_are_a_matrix_product_of_the_convolutions_weights() -> None:
     torch.manual_seed(0)
     stem = PatchStem(width=12, patch_size=4)
     pixels = torch.randn(2, 3, 5, 8, 16)
-    with Operations() as operations:
+    with Operators() as operations:
         found = stem(pixels)
     assert not any("convolution" in name for name in operations.seen)
     assert found.is_contiguous()
@@ -154,7 +140,7 @@ def test_in_bfloat16_nothing_is_cast(golden) -> None:
     (vision,) = case.modules("vision")
     pixels = case.inputs["video"].to(torch.bfloat16)
     vision.to(torch.bfloat16)
-    with Operations() as operations:
+    with Operators() as operations:
         states = vision(pixels=pixels)
     assert states.values.dtype is torch.bfloat16
     assert "aten.native_layer_norm.default" in operations.seen or "aten.layer_norm.default" in operations.seen
