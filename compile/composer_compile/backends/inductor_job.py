@@ -137,7 +137,7 @@ class LibraryJob:
         )
         arguments, _ = exported.example_inputs or ((), {})
         with torch.no_grad():
-            loaded(*arguments)
+            loaded(*[torch.zeros_like(each) if _may_count(each) else each for each in arguments])
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
@@ -245,6 +245,11 @@ def _replaced(state: dict[str, Any], values: Mapping[str, Tensor]) -> Iterator[N
         yield
     finally:
         state.update(before)
+
+
+def _may_count(tensor: Tensor) -> bool:
+    """Whether it may be how many tokens there are: a step for the only token has no place for a second one."""
+    return tensor.dim() <= 1 and tensor.numel() == 1 and not tensor.is_floating_point()
 
 
 def _index(device: torch.device) -> int:

@@ -183,6 +183,30 @@ def test_nothing_is_compiled_to_load_a_library(tmp_path: Path) -> None:
         loaded(InductorLoader(), path, weights)
 
 
+class OnePlace(nn.Module):
+    """What is kept of a text of one token: there is no place for a second one."""
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        past, length, token = tensors
+        return (past.index_copy(1, length, token),)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore")
+def test_a_step_for_the_only_token_is_built() -> None:
+    batch, wide = Dim.of("batch"), Dim(2048)
+    inputs = (
+        TensorSpec("past", "float32", (batch, Dim(1), wide)),
+        TensorSpec("length", "int64", (Dim(1),)),
+        TensorSpec("token", "float32", (batch, Dim(1), wide)),
+    )
+    result = TensorSpec("kept", "float32", (batch, Dim(1), wide))
+    spec = ProgramSpec("decode", OnePlace().eval(), inputs, (result,), {"batch": Range(1, 4, 2)}, ("kept",))
+    (variant,) = variants_of(spec.ranges)
+    assert InductorBuilder().compile(spec, variant, WeightStore({}), BuildOptions()).content
+
+
 @pytest.mark.parametrize("key", ["torch", "device", "processor", "instructions"])
 def test_a_library_of_another_machine_is_refused(key: str) -> None:
     builder = InductorBuilder()
