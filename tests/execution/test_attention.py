@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import pytest
 import torch
@@ -17,12 +15,7 @@ from composer.execution.attention import attention
 ONEDNN = "mkldnn._linear_pointwise.default"
 
 
-@pytest.fixture(autouse=True)
-def _on_such_a_processor() -> Iterator[None]:
-    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        pytest.skip("this torch has no oneDNN")
-    with mock.patch("composer.execution.attention.onednn_is_faster", return_value=True):
-        yield
+pytestmark = pytest.mark.usefixtures("on_such_a_processor")
 
 
 def heads(groups: int = 2, length: int = 600, width: int = 16) -> tuple[Tensor, Tensor, Tensor]:

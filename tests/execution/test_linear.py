@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -18,12 +17,7 @@ WIDE = (64, 256, 512)
 """Rows, inputs and outputs of a map that is large enough to pay."""
 
 
-@pytest.fixture(autouse=True)
-def _on_such_a_processor() -> Iterator[None]:
-    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        pytest.skip("this torch has no oneDNN")
-    with mock.patch("composer.execution.linear.onednn_is_faster", return_value=True):
-        yield
+pytestmark = pytest.mark.usefixtures("on_such_a_processor")
 
 
 def values_and_map(
